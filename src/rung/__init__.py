@@ -1,0 +1,1 @@
+"""rung: from labelled images to a classifier one can trust, fast."""

@@ -1,0 +1,97 @@
+"""The images of one data set, decoded: the record that everything after loading works on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.errors import DataError
+
+TRAIN: Final = 0
+VALIDATION: Final = 1
+TEST: Final = 2
+PARTS: Final = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class FileNote:
+    """One file that was left out or repaired."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images of one size.
+
+    images: uint8 (N,H,W,C), C is 1 (grey) or 3 (red, green, blue); resident or memory-mapped.
+    labels: int64 (N,), 0..K-1, indices into `classes`; names rule, positions are this record's own.
+    sources: N texts, where each row came from: a path below its root, or `file#row`; unique, the row's identity.
+    parts: int8 (N,), TRAIN, VALIDATION or TEST as the data give it; all TRAIN where they give none.
+    roots: N small integers, indices into `root_names`: the root or split folder of each row (train5, or the source's name).
+    digests: int64 (N,), of each row's decoded pixels before resizing and colour change; equal images have equal digests.
+    coarse: for each class the name of its group, or None.
+    groups: int64 (N,), rows of one group (same subject) must stay in one part; None: no groups known.
+    """
+
+    name: str
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    sources: tuple[str, ...]
+    parts: npt.NDArray[np.int8]
+    roots: npt.NDArray[np.int64]
+    root_names: tuple[str, ...]
+    digests: npt.NDArray[np.int64]
+    coarse: tuple[str, ...] | None = None
+    groups: npt.NDArray[np.int64] | None = None
+    dropped: tuple[FileNote, ...] = ()
+    repaired: tuple[FileNote, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> ImageSet:
+        """Return the set of these rows only, in their order; classes stay."""
+        from dataclasses import replace
+
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            sources=tuple(self.sources[r] for r in rows),
+            parts=self.parts[rows],
+            roots=self.roots[rows],
+            digests=self.digests[rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+    def hash(self) -> str:
+        """Return the SHA-256 of pixels as prepared, labels, class names and parts, in their order."""
+        digest = hashlib.sha256(repr((self.images.shape, self.classes)).encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        digest.update(np.ascontiguousarray(self.labels).data)
+        digest.update(np.ascontiguousarray(self.parts).data)
+        return digest.hexdigest()
+
+
+def pixel_digest(image: npt.NDArray[np.uint8]) -> int:
+    """Return the int64 digest (BLAKE2b) of one decoded image, uint8 (H,W,C); grey stored thrice counts as grey."""
+    if image.shape[2] == 3 and (image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all():
+        image = image[..., :1]
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(image).data)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def test_set_key(images: ImageSet, rows: npt.NDArray[np.int64]) -> str:
+    """Return the SHA-256 of the images of these rows, whatever their order, size or colour in this run."""
+    if not len(rows):
+        raise DataError("there are no test images: nothing to seal")
+    return hashlib.sha256(np.sort(images.digests[rows]).astype("<i8").tobytes()).hexdigest()

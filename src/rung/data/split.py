@@ -1,0 +1,102 @@
+"""Which rows are fitted on, chosen on and tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.data.imageset import TEST, TRAIN, VALIDATION, ImageSet
+from rung.errors import DataError, did_you_mean
+from rung.keys import permutation
+from rung.recipe import Split
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Row numbers (int64, ascending) of an ImageSet; no row is in two parts. `how` says in words how they were made."""
+
+    train: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+    test: npt.NDArray[np.int64]
+    how: str
+
+
+def make_splits(images: ImageSet, split: Split, seed: int) -> Splits:
+    """Return the parts of a data set: those it brings, and seeded stratified ones for what it lacks.
+
+    Raises: DataError if a part would be empty, a class has too few rows, or a named root is not there.
+    """
+    validation_rows, how_validation = _given_validation(images, split)
+    test = np.flatnonzero(images.parts == TEST)
+    rest = np.flatnonzero(images.parts == TRAIN)
+    how = []
+    if len(test):
+        how.append(f"test: the {len(test)} rows given")
+    elif split.test_fraction:
+        rest, test = _stratified(images, rest, split.test_fraction, seed, "test")
+        how.append(f"test: {len(test)} rows, {split.test_fraction:.0%} of each class, seed {seed}")
+    else:
+        how.append("test: none")
+    if validation_rows is not None and split.folds is None:
+        validation = validation_rows
+        train = np.setdiff1d(rest, validation)
+        how.append(how_validation)
+    elif split.folds is not None:
+        train, validation = _fold(images, np.union1d(rest, np.flatnonzero(images.parts == VALIDATION)), split.folds, split.fold, seed)
+        how.append(f"validation: fold {split.fold} of {split.folds}, {len(validation)} rows, stratified, seed {seed}")
+    elif split.validation_fraction:
+        train, validation = _stratified(images, rest, split.validation_fraction, seed, "validation")
+        how.append(f"validation: {len(validation)} rows, {split.validation_fraction:.0%} of each class, seed {seed}")
+    else:
+        raise DataError("split.validation_fraction = 0 and the data bring no validation part: nothing to choose on; set it above 0")
+    for name, rows in (("training", train), ("validation", validation)):
+        if not len(rows):
+            raise DataError(f"the {name} part of {images.name} would be empty ({len(images)} rows in all): change split.* or add images")
+    if split.fit_on == "train+validation":
+        train, validation = np.union1d(train, validation), validation[:0]
+        how.append("fitted on train and validation together: nothing can be chosen and there is no validation score")
+    return Splits(train, validation, test, "; ".join(how))
+
+
+def _given_validation(images: ImageSet, split: Split) -> tuple[Rows | None, str]:
+    if split.validation_roots:
+        for name in split.validation_roots:
+            if name not in images.root_names:
+                raise DataError(f"split.validation_roots names '{name}': {did_you_mean(name, images.root_names)}")
+        wanted = [images.root_names.index(name) for name in split.validation_roots]
+        rows = np.flatnonzero(np.isin(images.roots, wanted) & (images.parts != TEST))
+        return rows, f"validation: the {len(rows)} rows of {', '.join(split.validation_roots)}"
+    given = np.flatnonzero(images.parts == VALIDATION)
+    if len(given):
+        return given, f"validation: the {len(given)} rows given"
+    if images.validation_rule == "last_10000":
+        rows = np.flatnonzero(images.parts == TRAIN)[-10_000:]
+        return rows, "validation: the last 10,000 training rows, as is customary for CIFAR"
+    return None, ""
+
+
+def _stratified(images: ImageSet, rows: Rows, fraction: float, seed: int, purpose: str) -> tuple[Rows, Rows]:
+    """Part rows into (kept, taken), class by class; of a class with two rows or more at least one goes to each side."""
+    order = permutation(seed, f"split {purpose}", 0, len(rows))
+    taken = np.zeros(len(rows), dtype=bool)
+    for label in np.unique(images.labels[rows]):
+        members = order[images.labels[rows][order] == label]
+        if len(members) > 1:
+            count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+            taken[members[:count]] = True
+    return rows[~taken], rows[taken]
+
+
+def _fold(images: ImageSet, rows: Rows, folds: int, fold: int, seed: int) -> tuple[Rows, Rows]:
+    """Deal the shuffled rows of each class to the folds in turn; the deal goes on from class to class, so folds are even."""
+    if len(rows) < folds:
+        raise DataError(f"split.folds = {folds} asks for more folds than the {len(rows)} rows there are")
+    order = permutation(seed, "split folds", 0, len(rows))
+    by_class = order[np.argsort(images.labels[rows][order], kind="stable")]
+    taken = np.zeros(len(rows), dtype=bool)
+    taken[by_class[fold::folds]] = True
+    return rows[~taken], rows[taken]
