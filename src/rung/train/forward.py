@@ -1,0 +1,25 @@
+"""The forward pass in evaluation mode, the same for validation, scores and prediction."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import nn
+
+from rung.data.batches import Batches
+
+
+def half_precision(device: torch.device, precision: str) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which convolutions and matrix products run in bfloat16, or one that does nothing."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def logits(model: nn.Module, batches: Batches, precision: str) -> torch.Tensor:
+    """Return the network's answers to all rows in order, float32 (N,K), in evaluation mode; the model's mode is put back."""
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode(), half_precision(batches.labels.device, precision):
+        answers = torch.cat([model(batch.images).float() for batch in batches.evaluation()])
+    model.train(was_training)
+    return answers

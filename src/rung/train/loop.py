@@ -1,0 +1,273 @@
+"""The training loop: one function, explicit arguments, every state it has in `Progress` and the tensors it saves."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from rung import keys
+from rung.data.batches import Batch, Batches
+from rung.errors import RecipeError, RunError
+from rung.recipe import Train
+from rung.train.forward import half_precision, logits
+from rung.train.checkpoint import Checkpoint
+from rung.train.journal import Journal
+from rung.train.losses import Loss
+from rung.train.optimizers import add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, restore_optimizers, set_rate
+from rung.train.schedules import Plateau, rate_factor
+
+Row = dict[str, float | int]
+Metric = Callable[[Any, Any], float]
+Callback = Callable[["EpochEnd"], bool | None]
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """What a callback sees after each epoch: it may look, and return True to stop. Epochs count from 1."""
+
+    epoch: int
+    epochs: int
+    row: Row
+    model: nn.Module
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """What an observer sees after each step: steps done and to do, and the step's loss."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+@dataclass
+class Progress:
+    """All of a training's state that is not a tensor; saved with each checkpoint, exact when read back.
+
+    The sums are of the current epoch: `loss_sum` over `seen` rows, in double precision.
+    """
+
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    penalty: float = 0.0
+    best: float = math.inf
+    best_epoch: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training.
+
+    weights: the kept state_dict, on the processor; kept_epoch: the epoch (from 1) they are of; stopped: why it ended, in words.
+    """
+
+    weights: dict[str, torch.Tensor]
+    kept_epoch: int
+    stopped: str
+
+
+def train(
+    model: nn.Module,
+    training: Batches,
+    validation: Batches | None,
+    settings: Train,
+    *,
+    seed: int,
+    precision: str,
+    loss: Loss,
+    journal: Journal,
+    class_weights: torch.Tensor | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    callbacks: Sequence[Callback] = (),
+    observe: Callable[[StepEnd], None] | None = None,
+) -> TrainResult:
+    """Fit `model` on `training`, choose by `validation`, and go on from the journal's last checkpoint if it has one.
+
+    settings.learning_rate must be set. class_weights: float (K,) or None. The journal keeps checkpoints and rows; what it
+    holds of an interrupted training leads to the same bits as if nothing had happened.
+
+    Raises: RunError at a loss that is not finite, before the optimizer steps; Interrupted when the journal is told to stop.
+    """
+    if settings.learning_rate is None:
+        raise RecipeError("train.learning_rate is not resolved: pass a number")
+    steps_per_epoch = training.steps(settings.batch_size)
+    total_steps = settings.epochs * steps_per_epoch
+    optimizers = build_optimizers(model, settings)
+    average = _copy(model.state_dict()) if settings.ema_decay else {}
+    progress, best = Progress(), None
+    checkpoint = journal.last()
+    if checkpoint:
+        progress = _restore(checkpoint, model, optimizers, average)
+        best = journal.best()
+
+    def save() -> None:
+        if best is not None:
+            journal.save("best", best, {"epoch": progress.best_epoch})
+        tensors, numbers = optimizer_tensors(optimizers)
+        tensors |= _prefixed("model", model.state_dict()) | _prefixed("average", average)
+        journal.save("last", tensors, {"progress": dataclasses.asdict(progress), "optimizers": numbers})
+
+    while progress.step < total_steps and not progress.stopped:
+        epoch, first_step = divmod(progress.step, steps_per_epoch)
+        started = time.perf_counter()
+        model.train()
+        for batch in training.training(epoch, settings.batch_size, first_step):
+            rate = _rate(settings, progress, total_steps, steps_per_epoch)
+            set_rate(optimizers, rate)
+            torch.manual_seed(keys.torch_seed(seed, "dropout", progress.step))
+            with half_precision(batch.images.device, precision):
+                answers = model(batch.images)
+            losses = _weighted(loss(answers.float(), batch.targets), batch.targets, class_weights)
+            value = losses.mean()
+            if not torch.isfinite(value):
+                raise RunError(_not_finite(losses, batch, training, epoch, progress.step))
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            add_l2_gradient(model, settings)
+            clip(model, settings)
+            for optimizer in optimizers:
+                optimizer.step()
+            _update_average(average, model, settings.ema_decay)
+            progress.step += 1
+            progress.seen += len(batch.labels)
+            progress.loss_sum += losses.detach().double().sum().item()
+            progress.correct += int((answers.detach().argmax(1) == batch.labels).sum())
+            if observe:
+                observe(StepEnd(progress.step, total_steps, value.item()))
+            if progress.step % steps_per_epoch:
+                journal.after_step(save)
+        trained = time.perf_counter()
+        row = _training_row(progress, epoch + 1, rate, model, settings)
+        if validation is not None:
+            row |= _validation_row(model, average, validation, precision, loss, metrics or {}, float(row["penalty"]))
+            if _judge(progress, row, settings):
+                best = _copy(model.state_dict())
+        stops = [bool(callback(EpochEnd(epoch + 1, settings.epochs, row, model))) for callback in callbacks]
+        if any(stops):
+            progress.stopped = f"a callback stopped it after epoch {epoch + 1}"
+        progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
+        journal.append(row, {"epoch": epoch + 1, "step": progress.step, "train_s": trained - started, "evaluate_s": time.perf_counter() - trained, "images": len(training)})
+        journal.after_step(save)
+    journal.finish(save)
+    kept = {"best": best, "last": model.state_dict(), "averaged": average}[settings.keep]
+    if kept is None:
+        raise RunError("train.keep = 'best' needs a validation part to choose on: give one, or keep = 'last'")
+    model.load_state_dict(kept)
+    epochs_done = progress.step // steps_per_epoch
+    return TrainResult(_copy(kept), progress.best_epoch if settings.keep == "best" else epochs_done, progress.stopped or f"all {epochs_done} epochs were run")
+
+
+def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _prefixed(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": value for name, value in state.items()}
+
+
+def _without_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _restore(checkpoint: Checkpoint, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: dict[str, torch.Tensor]) -> Progress:
+    """Put a checkpoint's tensors back in place and return its progress."""
+    model.load_state_dict(_without_prefix("model", checkpoint.tensors))
+    restore_optimizers(optimizers, checkpoint.tensors, checkpoint.state["optimizers"])
+    for name, value in _without_prefix("average", checkpoint.tensors).items():
+        average[name].copy_(value)
+    stored = dict(checkpoint.state["progress"])
+    return Progress(**stored | {"plateau": Plateau(**stored["plateau"])})
+
+
+def _rate(settings: Train, progress: Progress, total_steps: int, steps_per_epoch: int) -> float:
+    assert settings.learning_rate is not None  # checked once, before the first step
+    rate = settings.learning_rate * rate_factor(settings, progress.step, total_steps, steps_per_epoch)
+    return max(rate * progress.plateau.factor, settings.minimum_rate) if settings.schedule == "plateau" else rate
+
+
+def _weighted(losses: torch.Tensor, targets: torch.Tensor, class_weights: torch.Tensor | None) -> torch.Tensor:
+    if class_weights is None:
+        return losses
+    return losses * (targets @ class_weights if targets.is_floating_point() else class_weights[targets])
+
+
+def _not_finite(losses: torch.Tensor, batch: Batch, training: Batches, epoch: int, step: int) -> str:
+    bad = batch.rows[~torch.isfinite(losses)].tolist()
+    files = ", ".join(training.sources[row] if training.sources else f"row {row}" for row in bad[:5])
+    return (
+        f"the loss is not finite at step {step + 1} (epoch {epoch + 1}), for {len(bad)} of the {len(losses)} images of the batch: "
+        f"{files}{', ..' if len(bad) > 5 else ''}. The optimizer did not step. Try a smaller train.learning_rate or train.clip_norm = 1."
+    )
+
+
+@torch.no_grad()
+def _update_average(average: dict[str, torch.Tensor], model: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards the present ones; counters and batch norm statistics are averages already, and copied."""
+    if not average:
+        return
+    parameters = dict(model.named_parameters())
+    for name, value in model.state_dict().items():
+        if name in parameters:
+            average[name].lerp_(value, 1 - decay)
+        else:
+            average[name].copy_(value)
+
+
+def _training_row(progress: Progress, epoch: int, rate: float, model: nn.Module, settings: Train) -> Row:
+    return {
+        "epoch": epoch,
+        "step": progress.step,
+        "learning_rate": rate,
+        "train_loss": progress.loss_sum / progress.seen,
+        "train_accuracy": progress.correct / progress.seen,
+        "penalty": l2_penalty(model, settings).item(),
+    }
+
+
+def _validation_row(
+    model: nn.Module, average: dict[str, torch.Tensor], validation: Batches, precision: str, loss: Loss, metrics: Mapping[str, Metric], penalty: float
+) -> Row:
+    """Measure the weights that would be kept now (the averaged ones where they are kept) on the validation rows."""
+    present = _copy(model.state_dict()) if average else {}
+    if average:
+        model.load_state_dict(average)
+    answers = logits(model, validation, precision)
+    if average:
+        model.load_state_dict(present)
+    mean_loss = loss(answers, validation.labels).double().mean().item()
+    if not math.isfinite(mean_loss):
+        raise RunError(f"the validation loss is {mean_loss}: the training has diverged. Try a smaller train.learning_rate or train.clip_norm = 1.")
+    row: Row = {
+        "validation_loss": mean_loss,
+        "validation_accuracy": (answers.argmax(1) == validation.labels).double().mean().item(),
+        "validation_objective": mean_loss + penalty,
+    }
+    probabilities, labels = torch.softmax(answers.double(), 1).cpu().numpy(), validation.labels.cpu().numpy()
+    return row | {f"validation_{name}": float(metric(probabilities, labels)) for name, metric in metrics.items()}
+
+
+def _judge(progress: Progress, row: Row, settings: Train) -> bool:
+    """Update best, plateau and early stopping by the monitored value; return whether this epoch is the best so far."""
+    value = float(row[settings.monitor])
+    lower_is_better = -value if settings.monitor == "validation_accuracy" else value
+    epoch = int(row["epoch"])
+    better = lower_is_better < progress.best
+    if better:
+        progress.best, progress.best_epoch = lower_is_better, epoch
+    if settings.schedule == "plateau":
+        progress.plateau = progress.plateau.update(lower_is_better, settings)
+    if settings.early_stopping is not None and epoch - progress.best_epoch >= settings.early_stopping:
+        progress.stopped = f"early stopping: no better {settings.monitor} for {settings.early_stopping} epochs"
+    return better
