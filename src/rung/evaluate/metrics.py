@@ -1,0 +1,316 @@
+"""Scores of saved predictions: pure functions, the same numbers for the same predictions; docs/scores.md says when each misleads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.errors import DataError, RecipeError, RunError
+from rung.evaluate import intervals, ranking
+from rung.evaluate.calibration import brier, calibration_error
+from rung.evaluate.intervals import Value, without_interval
+from rung.evaluate.predictions import Predictions, problem
+
+OwnMetric = Callable[[npt.NDArray[np.float64], npt.NDArray[np.int64]], float]
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_DELTA = "delta method, Wilson for the number of images that gives its variance"
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class: `support` images are of it, `answered` images were called it."""
+
+    name: str
+    support: int
+    answered: int
+    precision: Value
+    recall: Value
+    f1: Value
+    auc: Value
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores of one part; see docs/scores.md.
+
+    confusion: counts, rows true, columns answered. costs: the table that `cost` was made with, rows true, columns answered.
+    top_5: None where there are five classes or fewer; cost: None without a table. log_loss in nats.
+    """
+
+    part: str
+    classes: tuple[str, ...]
+    images: int
+    level: float
+    accuracy: Value
+    top_5: Value | None
+    macro_precision: Value
+    macro_recall: Value
+    macro_f1: Value
+    weighted_precision: Value
+    weighted_recall: Value
+    weighted_f1: Value
+    macro_auc: Value
+    log_loss: Value
+    calibration_error: Value
+    brier: Value
+    cost: Value | None
+    per_class: tuple[ClassScores, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    costs: tuple[tuple[float, ...], ...] | None = None
+    own: Mapping[str, Value] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Value]:
+        """Return the scores over all classes that there are, by name, one's own last."""
+        named = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in named.items() if isinstance(value, Value)} | dict(self.own)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a class: name, support, answered, and each score with its bounds (precision, precision_low, precision_high, ..)."""
+        rows = []
+        for scores in self.per_class:
+            row: dict[str, Any] = {"class": scores.name, "support": scores.support, "answered": scores.answered}
+            for name in ("precision", "recall", "f1", "auc"):
+                value: Value = getattr(scores, name)
+                row |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            rows.append(row)
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, floats and None (never NaN), in a fixed order; `from_json` gives an equal record back."""
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Scores:
+        """Return the record that `to_json` wrote.
+
+        Raises: RunError if something is missing or of another kind.
+        """
+        try:
+            return _from_json(dict(values))
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise RunError(f"these are not scores that rung wrote ({error}): score the run again") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.to_json()
+    if isinstance(value, ClassScores):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def _from_json(values: dict[str, Any]) -> Scores:
+    def value(item: Any) -> Any:
+        return Value(**item) if isinstance(item, Mapping) and "covers" in item else item
+
+    classes = [ClassScores(**{name: value(item) for name, item in row.items()}) for row in values["per_class"]]
+    return Scores(
+        **{name: value(item) for name, item in values.items() if name not in ("classes", "per_class", "confusion", "costs", "own")},
+        classes=tuple(values["classes"]),
+        per_class=tuple(classes),
+        confusion=tuple(map(tuple, values["confusion"])),
+        costs=None if values["costs"] is None else tuple(map(tuple, values["costs"])),
+        own={name: Value(**item) for name, item in values["own"].items()},
+    )
+
+
+def score(
+    predictions: Predictions,
+    costs: npt.ArrayLike | None = None,
+    level: float = 0.95,
+    *,
+    own: Mapping[str, OwnMetric] | None = None,
+) -> Scores:
+    """Return all scores of predictions, each with an interval at `level` over images.
+
+    costs: (K,K), rows true, columns answered. own: one's own metrics, f(probabilities float64 (N,K), labels int64 (N,)) -> number.
+
+    Raises: RunError for no or unsound predictions, DataError for costs that do not fit, RecipeError for a level outside 0..1 or an own
+    metric that fails or gives no finite number.
+    """
+    if not 0 < level < 1:
+        raise RecipeError(f"level = {level}: expected a share between 0 and 1, such as 0.95")
+    if trouble := problem(predictions):
+        raise RunError(f"cannot score these predictions: {trouble}")
+    if not len(predictions.labels):
+        raise RunError(f"there are no {predictions.part} images: nothing to score")
+    if taken := sorted(set(own or {}) & set(Scores.__dataclass_fields__)):
+        raise RecipeError(f"your metric cannot be named '{taken[0]}': rung's own score has that name")
+    labels, answers, probabilities = predictions.labels, predictions.answers(), predictions.probabilities()
+    confusion = confusion_table(predictions)
+    table = None if costs is None else _checked_costs(costs, len(predictions.classes))
+    aucs, macro_auc = ranking.areas(probabilities, labels, predictions.classes, level)
+    accuracy = intervals.wilson(int(np.trace(confusion)), len(labels), level)
+    means = _means(confusion, predictions.classes, level)
+    return Scores(
+        part=predictions.part,
+        classes=predictions.classes,
+        images=len(labels),
+        level=level,
+        accuracy=accuracy,
+        top_5=_top(predictions, 5, level),
+        **means,
+        macro_auc=macro_auc,
+        log_loss=intervals.t_interval(predictions.losses(), level, 0.0),
+        calibration_error=calibration_error(probabilities[np.arange(len(labels)), answers], answers == labels, level),
+        brier=intervals.t_interval(brier(probabilities, labels), level, 0.0),
+        cost=None if table is None else _cost(confusion, table, level),
+        per_class=_per_class(confusion, predictions.classes, aucs, level),
+        confusion=tuple(map(tuple, confusion.tolist())),
+        costs=None if table is None else tuple(map(tuple, table.tolist())),
+        own={name: _own(name, metric, probabilities, labels, level) for name, metric in (own or {}).items()},
+    )
+
+
+def confusion_table(predictions: Predictions) -> Integers:
+    """Return the counts (K,K), rows true, columns answered."""
+    size = len(predictions.classes)
+    return np.bincount(predictions.labels * size + predictions.answers(), minlength=size * size).reshape(size, size)
+
+
+def _top(predictions: Predictions, count: int, level: float) -> Value | None:
+    """Among equal logits the class that comes first in order ranks first, as in `answers`."""
+    logits, labels = predictions.logits, predictions.labels
+    if logits.shape[1] <= count:
+        return None
+    true = logits[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    rank = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
+    return intervals.wilson(int((rank < count).sum()), len(labels), level)
+
+
+def _share(hits: int, count: int, level: float, reason: str) -> Value:
+    return intervals.wilson(hits, count, level) if count else without_interval(None, level, reason)
+
+
+def _f1(hits: int, union: int, level: float, reason: str) -> Value:
+    """F1 = 2 J / (1 + J) rises with the share J of hits among the images of the class or called it, so Wilson's interval of J carries over
+    (Hand, Christen and Kirielle, "F*: an interpretable transformation of the F-measure", Machine Learning 110, 2021)."""
+    if not union:
+        return without_interval(None, level, reason)
+    value, low, high = (2 * j / (1 + j) for j in (hits / union, *intervals.wilson_bounds(hits / union, union, level)))
+    return intervals.with_interval(2 * hits / (union + hits), min(low, value), max(high, value), level, "Wilson on the share of hits in the union")
+
+
+def _per_class(confusion: Integers, classes: Sequence[str], aucs: Sequence[Value], level: float) -> tuple[ClassScores, ...]:
+    support, answered = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
+    rows = []
+    for k, name in enumerate(classes):
+        hits = int(confusion[k, k])
+        absent, never = f"no image of {name}", f"{name} was never answered"
+        rows.append(
+            ClassScores(
+                name=name,
+                support=support[k],
+                answered=answered[k],
+                precision=_share(hits, answered[k], level, never),
+                recall=_share(hits, support[k], level, absent),
+                f1=_f1(hits, support[k] + answered[k] - hits, level, f"{absent}, and it was never answered"),
+                auc=aucs[k],
+            )
+        )
+    return tuple(rows)
+
+
+def _means(confusion: Integers, classes: Sequence[str], level: float) -> dict[str, Value]:
+    """Macro (every class alike) and weighted (by support) means over the classes where each score is defined."""
+    counts = confusion.astype(np.float64)
+    support, answered, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    ratios = {
+        "precision": (hits, answered, np.zeros_like(support), np.ones_like(support)),
+        "recall": (hits, support, np.ones_like(support), np.zeros_like(support)),
+        "f1": (2 * hits, support + answered, np.ones_like(support), np.ones_like(support)),
+    }
+    means: dict[str, Value] = {}
+    for kind in ("macro", "weighted"):
+        for name, (above, below, by_row, by_column) in ratios.items():
+            weights = support if kind == "weighted" else np.ones_like(support)
+            mean = _mean(counts, above, below, by_row, by_column, weights, kind == "weighted", level)
+            missing = [label for label, b in zip(classes, below, strict=True) if not b]
+            reason = f"not defined for {', '.join(missing)}" if missing else ""
+            means[f"{kind}_{name}"] = replace(mean, reason=reason, classes=len(classes) - len(missing))
+    # Recall weighted by support is the accuracy, to the last bit and with the same interval.
+    accuracy = intervals.wilson(int(hits.sum()), int(support.sum()), level)
+    means["weighted_recall"] = replace(accuracy, reason=means["weighted_recall"].reason, classes=means["weighted_recall"].classes)
+    return means
+
+
+def _mean(counts: Floats, above: Floats, below: Floats, by_row: Floats, by_column: Floats, weights: Floats, moving: bool, level: float) -> Value:
+    """Return sum(w above/below) / sum(w) with the delta method over the cells of the table (multinomial counts).
+
+    An image of cell (i,j) adds by_row[i] to class i's denominator and by_column[j] to class j's; `moving`: the weights are the supports,
+    which each image changes too.
+    """
+    defined = below > 0
+    weights = np.where(defined, weights, 0.0)
+    if not weights.sum():
+        return without_interval(None, level, "")
+    weights = weights / weights.sum()
+    safe = np.where(defined, below, 1.0)
+    ratio = above / safe
+    value = float((weights * ratio).sum())
+    slope = -weights * ratio / safe
+    change = (slope * by_row)[:, None] + (slope * by_column)[None, :]
+    np.fill_diagonal(change, change.diagonal() + weights / safe * (by_row + by_column))
+    if moving:
+        change += np.where(defined, (ratio - value) / counts.sum(axis=1)[defined].sum(), 0.0)[:, None]
+    variance = float((counts * change**2).sum())
+    return intervals.effective_wilson(min(value, 1.0), variance, 1 / float((weights**2 / safe).sum()), level, _DELTA)
+
+
+def _checked_costs(costs: npt.ArrayLike, classes: int) -> Floats:
+    try:
+        table = np.asarray(costs, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"the cost table is not a table of numbers: give {classes} rows (true) of {classes} columns (answered)") from None
+    if table.shape != (classes, classes):
+        raise DataError(f"the cost table has the shape {table.shape}, expected {(classes, classes)}: a row for each true and a column for each answered class")
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0]
+        raise DataError(f"the cost table has {table[row, column]} in row {row}, column {column}: costs must be finite numbers")
+    return table
+
+
+def _cost(confusion: Integers, table: Floats, level: float) -> Value:
+    """The mean cost of an answer; bounded by the smallest and the largest cost of the table."""
+    images = int(confusion.sum())
+    mean = float((confusion * table).sum() / images)
+    smallest, largest = float(table.min()), float(table.max())
+    if smallest == largest:
+        return without_interval(mean, level, "every answer costs the same")
+    variance = float((confusion * (table - mean) ** 2).sum()) / images**2
+    return intervals.effective_wilson(mean, variance, images, level, "Wilson for the number of images that gives its variance", (smallest, largest))
+
+
+def _own(name: str, metric: OwnMetric, probabilities: Floats, labels: Integers, level: float) -> Value:
+    """One's own metric, with a jackknife interval where there are 40 images and the metric stands being given 19 of 20."""
+    whole = _called(name, metric, probabilities.copy(), labels.copy())
+    if len(labels) < 40:
+        return without_interval(whole, level, f"{len(labels)} images are too few for the jackknife")
+    try:
+        return intervals.jackknife(lambda rows: _called(name, metric, probabilities[rows], labels[rows]), whole, len(labels), level, f"interval of {name}")
+    except RecipeError as error:
+        return without_interval(whole, level, f"on a part of the images: {error}")
+
+
+def _called(name: str, metric: OwnMetric, probabilities: Floats, labels: Integers) -> float:
+    try:
+        found: Any = metric(probabilities, labels)
+    except Exception as error:
+        raise RecipeError(f"your metric '{name}' failed on {len(labels)} images: {type(error).__name__}: {error}") from error
+    if callable(getattr(found, "item", None)) and getattr(found, "ndim", 1) == 0:
+        found = found.item()  # a NumPy or torch number
+    if isinstance(found, bool) or not isinstance(found, Real):
+        raise RecipeError(f"your metric '{name}' returned {found!r:.80}, expected one number")
+    if not np.isfinite(float(found)):
+        raise RecipeError(f"your metric '{name}' returned {found}, expected a finite number")
+    return float(found)
