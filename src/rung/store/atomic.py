@@ -1,0 +1,278 @@
+"""Writing files so that a crash at any moment leaves the old content or the new one, never a part of either.
+
+The order is always: temporary file in the same folder, write, fsync, rename, fsync of the folder. Lines are added to
+logs by one write and an fsync; a line that was cut off by a crash is found by the next reader and cut away by the next
+writer, who holds the lock of the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rung.errors import ResourceError, RunError, RungError
+from rung.store.values import dumps, loads, to_bytes
+
+_TEMPORARY: Final = re.compile(r"\.\d+-[0-9a-f]{16}\.rung-tmp")
+_CHUNK: Final = 64 << 20  # bytes of one write; Linux takes at most 2 GiB at once
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The rows of a .jsonl file; `torn`: the bytes of a last line that was not written to its end (empty if all are whole)."""
+
+    rows: list[dict[str, Any]]
+    torn: bytes
+
+
+def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
+    """Put `data` at `path`, whole or not at all.
+
+    Raises: ResourceError if the disk or the quota is full, RunError if the folder cannot be written; the old file stays.
+    """
+    view = memoryview(data).cast("B")
+    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}.rung-tmp"
+    with explained(path, view.nbytes):
+        try:
+            _write_new(temporary, view)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error is the one to report; sweep() removes what stays
+                os.unlink(temporary)
+            raise
+        sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put `text` at `path` in UTF-8, whole or not at all; raises as write_bytes."""
+    write_bytes(path, to_bytes(text))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Put `value` at `path` as indented JSON, keys in their order, a newline at the end; raises as write_bytes."""
+    write_bytes(path, to_bytes(dumps(value, indent=1) + "\n"))
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file; raises RunError if it is not there or damaged."""
+    try:
+        return loads(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: it is not JSON ({error})") from error
+
+
+def append_line(path: Path, row: dict[str, Any]) -> None:
+    """Add one row to a .jsonl file by one write and an fsync; the caller is the only writer (holds the lock).
+
+    Raises: RunError if the last line is torn (repair_lines first) or the file cannot be written, ResourceError if the
+    disk is full: then the file is as before.
+    """
+    with explained(path, len(line := encode_line(row))):
+        is_new = not path.exists()
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            append_to(handle, line, path)
+        finally:
+            os.close(handle)
+        if is_new:
+            sync_folder(path.parent)
+
+
+def encode_line(row: dict[str, Any]) -> bytes:
+    """Return the bytes of one row of a .jsonl file, with its newline."""
+    return to_bytes(dumps(row) + "\n")
+
+
+def append_to(handle: int, line: bytes, path: Path) -> None:
+    """Add `line` to the open file (read, write, append) and sync it; on an OSError the file is cut back to what it was."""
+    size = os.fstat(handle).st_size
+    if size and os.pread(handle, 1, size - 1) != b"\n":
+        raise RunError(f"the last line of {path} is torn (a crash or a full disk): it must be cut off before a row is added; `rung resume` does it")
+    try:
+        written = os.write(handle, line)
+        while written < len(line):  # a short write says that the disk is nearly full: the next one gives the error
+            written += os.write(handle, line[written:])
+        os.fsync(handle)
+    except OSError:
+        with contextlib.suppress(OSError):  # a torn line would be found and cut off by the next writer as well
+            os.ftruncate(handle, size)
+        raise
+
+
+def read_lines(path: Path) -> Lines:
+    """Return the whole rows of a .jsonl file and what is torn at its end; a file that is not there has no rows.
+
+    Raises: RunError naming the line if one before the last is damaged, or if the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Lines([], b"")
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    return split_lines(content, path)
+
+
+def split_lines(content: bytes, path: Path) -> Lines:
+    """Return the rows of the bytes of a .jsonl file; `path` is for messages; raises as read_lines."""
+    lines = re.findall(rb"[^\n]*\n|[^\n]+", content)
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        row = _row(line)
+        if row is not None:
+            rows.append(row)
+        elif number == len(lines):
+            return Lines(rows, line)
+        else:
+            raise RunError(f"line {number} of {path} is damaged: {line[:60]!r} is no row; {number - 1} rows before it are whole")
+    return Lines(rows, b"")
+
+
+def repair_lines(path: Path) -> bytes:
+    """Cut a torn last line off a .jsonl file and return it (empty: nothing to do); the caller holds the lock.
+
+    Raises: as read_lines and write_bytes.
+    """
+    lines = read_lines(path)
+    if lines.torn:
+        with explained(path, 0):
+            _cut(path, path.stat().st_size - len(lines.torn))
+    return lines.torn
+
+
+def keep_lines(path: Path, count: int) -> int:
+    """Keep the first `count` rows of a .jsonl file and return how many were cut off (a torn one counts); the caller holds the lock.
+
+    Raises: RunError if there are fewer rows; as read_lines and write_bytes.
+    """
+    lines = read_lines(path)
+    if len(lines.rows) < count:
+        raise RunError(f"{path} has {len(lines.rows)} rows where {count} were written: the file was changed or cut")
+    surplus = len(lines.rows) - count + bool(lines.torn)
+    if surplus:
+        end = 0
+        content = path.read_bytes()
+        for _ in range(count):
+            end = content.index(b"\n", end) + 1
+        with explained(path, 0):
+            _cut(path, end)
+    return surplus
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove the temporary files that a killed writer left in a folder and below it, and return them; the caller holds the lock."""
+    removed = []
+    for place, _, names in os.walk(folder):
+        for name in sorted(names):
+            if is_temporary(name):
+                path = Path(place, name)
+                with explained(path, 0):
+                    path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file of this name is one of ours that was not finished."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; raises ResourceError or RunError."""
+    with explained(path, 4096):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Check that `needed` bytes are free where `path` will be written; raises ResourceError before anything is."""
+    free = free_bytes(path.parent)
+    if free is not None and free < needed:
+        raise ResourceError(_full_message(path, needed, errno.ENOSPC))
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return how many bytes this user may still write in a folder; None where the file system does not say."""
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize if status.f_blocks else None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; file systems without such a call are left to their own order."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def explained(path: Path, needed: int) -> Iterator[None]:
+    """Turn an OSError of writing `needed` bytes at `path` into the project's error."""
+    try:
+        yield
+    except OSError as error:
+        raise explanation(error, path, needed) from error
+
+
+def explanation(error: OSError, path: Path, needed: int) -> RungError:
+    """Return the ResourceError or RunError that says what could not be written, why, and what to do."""
+    if error.errno in _FULL:
+        return ResourceError(_full_message(path, needed, error.errno))
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        reason = "the file system is read-only" if error.errno == errno.EROFS else "no permission"
+        return RunError(f"cannot write {path}: {reason}; choose a folder that you may write with --out, or copy the run there")
+    return RunError(f"cannot write {path}: {error.strerror or error}")
+
+
+def _full_message(path: Path, needed: int, number: int | None) -> str:
+    free = free_bytes(path.parent)
+    what = "your quota is used up" if number == errno.EDQUOT else "the disk is full"
+    run = next((folder for folder in path.parents if (folder / "recipe.toml").is_file()), None)
+    onward = f"`rung resume {run}`" if run else "run the command again"
+    space = "an unknown number" if free is None else f"{free:,}"
+    return f"cannot write {path}: {what} ({needed:,} bytes needed, {space} free); what was saved before is kept: make room, then {onward}"
+
+
+def _write_new(path: Path, view: memoryview) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        while view:
+            view = view[os.write(handle, view[:_CHUNK]) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        row = loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _cut(path: Path, size: int) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.ftruncate(handle, size)
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,267 @@
+"""A run: one folder of plain files, from which everything that is said about the run is read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rung.errors import RunError, RungError, did_you_mean
+from rung.store import atomic, lock
+
+State = Literal["running", "finished", "failed", "unfinished"]
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_MADE_ID: Final = re.compile(r"\d{8}-\d{6}-.+")
+_FOLDERS: Final = ("checkpoints", "predictions")
+_SIGNS: Final = ("recipe.toml", "metrics.jsonl", "checkpoints", "lock", "scores.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run; no path inside a run is absolute, so it may be moved, copied and read from a read-only disk."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder / "recipe.toml"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
+    def splits(self) -> Path:
+        return self.folder / "splits.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def times(self) -> Path:
+        return self.folder / "times.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "scores.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "source"
+
+    @property
+    def failure(self) -> Path:
+        return self.folder / "failure.json"
+
+    def predictions(self, part: str) -> Path:
+        """Return where the predictions of a part ("train", "validation" or "test") are."""
+        return self.folder / "predictions" / f"{part}.safetensors"
+
+    def read_recipe(self) -> str:
+        """Return the text of recipe.toml; raises RunError if it cannot be read."""
+        try:
+            return self.recipe.read_text(encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"cannot read {self.recipe}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self.recipe} is damaged: it is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+    def read_rows(self) -> list[dict[str, Any]]:
+        """Return the whole rows of metrics.jsonl, one an epoch; raises RunError if a line before the last is damaged."""
+        return atomic.read_lines(self.metrics).rows
+
+    def read_scores(self) -> dict[str, Any]:
+        """Return scores.json; raises RunError if it is not there or damaged."""
+        return _read_table(self.scores)
+
+    def read_data(self) -> dict[str, Any]:
+        """Return data.json; raises RunError if it is not there or damaged."""
+        return _read_table(self.data)
+
+    def state(self) -> State:
+        """Return running (somebody holds the lock), finished (it has scores), failed (it says why), else unfinished."""
+        if lock.holder(self.folder) is not None:
+            return "running"
+        if self.scores.exists():
+            return "finished"
+        return "failed" if self.failure.exists() else "unfinished"
+
+    def write_failure(self, error: RungError) -> None:
+        """Write down why the run stopped; raises as atomic.write_json."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        atomic.write_json(self.failure, {"time": now, "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+
+    def clear_failure(self) -> None:
+        """Forget why the run stopped, because it goes on; raises RunError if the folder cannot be written."""
+        with atomic.explained(self.failure, 0):
+            self.failure.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of the list of runs; `problem`: what cannot be read in it, or None. Fractions are in 0..1."""
+
+    run: Run
+    state: State
+    problem: str | None
+    name: str = ""
+    seed: int | None = None
+    epochs: int = 0
+    epochs_planned: int | None = None
+    validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+
+
+def create(root: Path, name: str, seed: int, identifier: str | None = None) -> Run:
+    """Make the folder of a new run, root/<UTC date-time>-<name>-<seed>, with -2, -3, .. if that exists; or root/<identifier>.
+
+    Raises: RunError if `identifier` exists or is no plain name, or if the root cannot be written; ResourceError if the disk is full.
+    """
+    if identifier is not None and not _ID.fullmatch(identifier):
+        raise RunError(f"'{identifier}' cannot name a run: use letters, digits, '_', '.' and '-', beginning with a letter or digit, 200 at most")
+    atomic.make_folder(root)
+    base = identifier or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{seed}"
+    number = 1
+    while True:
+        run = Run(root / (base if number == 1 else f"{base}-{number}"))
+        with atomic.explained(run.folder, 4096):
+            try:
+                run.folder.mkdir()  # one exclusive call: of two processes in one second, one gets the next number
+                break
+            except FileExistsError:
+                if identifier is not None:
+                    raise RunError(f"the run {run.folder} exists already: choose another name, or go on with it by `rung resume {run.folder}`") from None
+        number += 1
+    for folder in _FOLDERS:
+        atomic.make_folder(run.folder / folder)
+    with atomic.explained(run.folder, 4096):
+        atomic.sync_folder(root)
+    return run
+
+
+def open_run(text: str | Path, root: Path) -> Run:
+    """Find a run by its id below `root`, by its folder, or by the beginning of one id.
+
+    Raises: RunError if there is none, several, or the folder is no run.
+    """
+    word = str(text)
+    is_word = "/" not in word and word not in (".", "..", "")
+    if is_word and _is_run(root / word):
+        return Run(root / word)
+    folder = Path(word)
+    if folder.is_dir():
+        if not _is_run(folder):
+            raise RunError(f"{folder} is not a run: it has no recipe.toml")
+        return Run(folder if folder.name not in ("", "..") else folder.resolve())
+    known = [run.id for run in _runs(root)]
+    matches = [name for name in known if is_word and name.startswith(word)]
+    if len(matches) == 1:
+        return Run(root / matches[0])
+    if matches:
+        shown = ", ".join(matches[:5]) + (", .." if len(matches) > 5 else "")
+        raise RunError(f"'{word}' begins {len(matches)} runs in {root} ({shown}): give more of the id")
+    if not known:
+        raise RunError(f"there is no run '{word}', and no run at all in {root}: `rung train DATA` makes one, --out names another root")
+    raise RunError(f"there is no run '{word}' in {root}: {did_you_mean(word, known[-20:])}")
+
+
+def list_runs(root: Path) -> list[RunSummary]:
+    """Return all runs below `root`, by id (so the oldest first); one that is broken is listed with its problem and hides no other.
+
+    Raises: RunError if the root is there and cannot be read.
+    """
+    return [_summary(run) for run in _runs(root)]
+
+
+def _runs(root: Path) -> list[Run]:
+    try:
+        names = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith(".") and entry.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"cannot read the folder of runs {root}: {error.strerror}") from error
+    return [Run(root / name) for name in names if _MADE_ID.fullmatch(name) or _looks_like_run(root / name)]
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "recipe.toml").is_file()
+
+
+def _looks_like_run(folder: Path) -> bool:
+    try:
+        return any((folder / sign).exists() for sign in _SIGNS)
+    except OSError:
+        return True  # it cannot be looked into: shown, with that as its problem
+
+
+def _summary(run: Run) -> RunSummary:
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    state: State = "unfinished"
+    for read in (_recipe_facts, _row_facts, _score_facts):
+        try:
+            values |= read(run)
+        except (RunError, OSError) as error:
+            problems.append(str(error))
+    with contextlib.suppress(OSError):  # a folder that cannot be looked into has its problem already
+        state = run.state()
+    return RunSummary(run, state, "; ".join(problems) or None, **values)
+
+
+def _recipe_facts(run: Run) -> dict[str, Any]:
+    try:
+        recipe = tomllib.loads(run.read_recipe())
+        planned = recipe.get("train", {}).get("epochs")
+        return {"name": str(recipe.get("name", "")), "seed": recipe.get("seed"), "epochs_planned": planned}
+    except (tomllib.TOMLDecodeError, AttributeError) as error:
+        raise RunError(f"{run.recipe} is damaged: {error}") from error
+
+
+def _row_facts(run: Run) -> dict[str, Any]:
+    return {"epochs": len(run.read_rows())}
+
+
+def _score_facts(run: Run) -> dict[str, Any]:
+    if not run.scores.exists():
+        return {}
+    scores = run.read_scores()
+    return {f"{part}_accuracy": _value(scores, part, run) for part in ("validation", "test")}
+
+
+def _value(scores: dict[str, Any], part: str, run: Run) -> float | None:
+    if scores.get(part) is None:
+        return None
+    try:
+        return float(scores[part]["accuracy"]["value"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.scores} is damaged: it has no accuracy of {part}") from error
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    value = atomic.read_json(path)
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged: it holds no table of names and values")
+    return value
