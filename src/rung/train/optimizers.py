@@ -8,7 +8,7 @@ first steps and for gradients near epsilon only; sgd's momentum does not contain
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -167,7 +167,7 @@ def set_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
 
 
 def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return copies of all state as contiguous tensors by name ("0.3.exp_avg": optimizer, parameter, part) and as plain numbers."""
+    """Return copies of all state: contiguous tensors by name ("optimizer.0.3.exp_avg": optimizer, parameter, part), and plain numbers."""
     tensors: dict[str, Tensor] = {}
     plain: list[dict[str, Any]] = []
     for position, optimizer in enumerate(optimizers):
@@ -176,15 +176,17 @@ def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[dict
         for parameter, parts in saved["state"].items():
             for part, value in parts.items():
                 if isinstance(value, Tensor):
-                    tensors[f"{position}.{parameter}.{part}"] = value.detach().clone(memory_format=torch.contiguous_format)
+                    tensors[f"optimizer.{position}.{parameter}.{part}"] = value.detach().clone(memory_format=torch.contiguous_format)
                 else:
                     numbers[f"{parameter}.{part}"] = value
         plain.append({"kind": type(optimizer).__name__, "rates": [float(group["lr"]) for group in saved["param_groups"]], "numbers": numbers})
     return tensors, {"optimizers": plain}
 
 
-def restore_optimizers(optimizers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+def restore_optimizers(optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Put back what `optimizer_tensors` returned, to the bit, into optimizers freshly built from the same recipe and network.
+
+    Tensors of other names are left alone.
 
     Raises: RunError if number, kinds, parameters or shapes are others.
     """
@@ -196,8 +198,8 @@ def restore_optimizers(optimizers: Sequence[torch.optim.Optimizer], tensors: dic
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         parts: dict[int, dict[str, Any]] = {}
         for name, value in tensors.items():
-            owner, index, part = name.split(".", 2)
-            if int(owner) == position:
+            if name.startswith(f"optimizer.{position}."):
+                index, part = name.split(".", 3)[2:]
                 parts.setdefault(int(index), {})[part] = _like(value, parameters, int(index), name)
         for name, number in plain["numbers"].items():
             index, part = name.split(".", 1)

@@ -70,27 +70,18 @@ class Plateau:
     bad_epochs: int = 0
     factor: float = 1.0
 
+    def update(self, value: float, train: Train) -> Plateau:
+        """Return the state after an epoch whose monitored value was `value` (lower is better: an accuracy comes negated).
 
-def update(plateau: Plateau, value: float, train: Train) -> Plateau:
-    """Return the state after an epoch whose monitored value was `value`, by the rules of Keras' ReduceLROnPlateau (cooldown 0).
+        By the rules of Keras' ReduceLROnPlateau with no cooldown: a value is better if it gains more than 1e-4 on the best; after
+        plateau_patience epochs without one the factor falls by drop_factor, not below minimum_rate. Not-a-number is never better.
 
-    A value is better if it gains more than 1e-4 on the best; after plateau_patience epochs without one the factor falls by drop_factor,
-    not below minimum_rate. Higher is better for validation_accuracy, lower for the losses; not-a-number is never better.
-
-    Raises: RecipeError if minimum_rate is above the base rate.
-    """
-    lowest = lowest_factor(train)
-    if _better(value, plateau.best, higher=train.monitor == "validation_accuracy"):
-        return replace(plateau, best=value, bad_epochs=0)
-    bad_epochs = plateau.bad_epochs + 1
-    if bad_epochs >= train.plateau_patience and plateau.factor > lowest:
-        return replace(plateau, bad_epochs=0, factor=max(plateau.factor * train.drop_factor, lowest))
-    return replace(plateau, bad_epochs=bad_epochs)
-
-
-def _better(value: float, best: float | None, higher: bool) -> bool:
-    if math.isnan(value):
-        return False
-    if best is None:
-        return True
-    return value > best + PLATEAU_DELTA if higher else value < best - PLATEAU_DELTA
+        Raises: RecipeError if minimum_rate is above the base rate.
+        """
+        lowest = lowest_factor(train)
+        if not math.isnan(value) and (self.best is None or value < self.best - PLATEAU_DELTA):
+            return replace(self, best=value, bad_epochs=0)
+        bad_epochs = self.bad_epochs + 1
+        if bad_epochs >= train.plateau_patience and self.factor > lowest:
+            return replace(self, bad_epochs=0, factor=max(self.factor * train.drop_factor, lowest))
+        return replace(self, bad_epochs=bad_epochs)
