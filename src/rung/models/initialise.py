@@ -25,7 +25,7 @@ def initialise(module: nn.Module, rule: Initialisation, seed: int, prefix: str =
     """Draw every convolution and linear layer in `module` anew, in place, by the rule; biases become 0 (torch: torch's own rule for both).
 
     A parameter's values depend on the rule, the seed, its shape and its name (`prefix` and the name within `module`), and on
-    nothing else: not on other parameters, the device, or torch's global random state, which is left as it is.
+    nothing else: not on other parameters, threads, the device, or torch's global random state, which stays as it is.
     Rules are Keras' of the same names (Glorot and Bengio 2010; He et al. 2015; LeCun et al. 1998; orthogonal: Saxe et al. 2014), normal
     has deviation 0.05, uniform is -0.05..0.05.
     """
@@ -55,7 +55,7 @@ def _draw(shape: torch.Size, rule: Initialisation, generator: torch.Generator) -
     if rule == "zeros":
         return nn.init.zeros_(values)
     if rule == "orthogonal":
-        return nn.init.orthogonal_(values, generator=generator)
+        return _orthogonal(values, generator)
     if rule == "normal":
         return nn.init.normal_(values, 0.0, 0.05, generator=generator)
     if rule == "uniform":
@@ -69,6 +69,15 @@ def _draw(shape: torch.Size, rule: Initialisation, generator: torch.Generator) -
         return nn.init.uniform_(values, -limit, limit, generator=generator)
     wide = deviation / _CUT_DEVIATION
     return nn.init.trunc_normal_(values, 0.0, wide, -2 * wide, 2 * wide, generator=generator)
+
+
+def _orthogonal(values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the factorisation's last bits would depend on how many share the work
+    try:
+        return nn.init.orthogonal_(values, generator=generator)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _draw_bias(shape: torch.Size, rule: Initialisation, fan_in: int, generator: torch.Generator) -> torch.Tensor:
