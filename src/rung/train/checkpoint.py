@@ -17,6 +17,8 @@ from rung.store import slots
 from rung.train.environment import environment
 
 _HEADER_LIMIT: Final = 16 << 20  # bytes
+_STATE: Final = "state/"  # begins the names of tensors that were found in the state
+_TENSOR, _TUPLE, _PAIRS = "$tensor", "$tuple", "$pairs"
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,18 @@ class Checkpoint:
 def save(folder: Path, slot: slots.Slot, tensors: Mapping[str, torch.Tensor], state: dict[str, Any]) -> None:
     """Save tensors (any dtype, shape and device) and state in the slot "last" or "best" of a folder, both or neither.
 
-    state: JSON values with text keys; state["step"], an int, names the file; numbers come back exactly, tuples as lists.
+    state: dicts, lists, tuples, texts, numbers, booleans, None and tensors, nested at will (an optimizer's state_dict() is),
+    all of which come back exactly; keys are texts or integers. state["step"], an int, names the file.
     What was "last" becomes "previous". The facts of `environment()` for the tensors' device are stored with it.
 
-    Raises: ResourceError if the disk is full, RunError if the folder cannot be written; earlier checkpoints stay.
+    Raises: ResourceError if the disk is full, RunError if the folder cannot be written (earlier checkpoints stay); TypeError
+    for other types in the state.
     """
-    device = next((str(tensor.device) for tensor in tensors.values() if tensor.device.type != "cpu"), "cpu")
-    slots.commit(folder, slot, safetensors.torch.save(_apart(tensors)), state, environment(device))
+    found: dict[str, torch.Tensor] = {}
+    plain = {key: _pack(value, f"{_STATE}{key}", found) for key, value in state.items()}
+    both = _apart({**tensors, **found})
+    device = next((str(tensor.device) for tensor in (*tensors.values(), *found.values()) if tensor.device.type != "cpu"), "cpu")
+    slots.commit(folder, slot, safetensors.torch.save(both), plain, environment(device))
 
 
 def load(folder: Path, slot: slots.Slot) -> Checkpoint | None:
@@ -54,7 +61,9 @@ def load(folder: Path, slot: slots.Slot) -> Checkpoint | None:
         tensors = safetensors.torch.load(stored.data)
     except SafetensorError as error:
         raise RunError(f"the checkpoint '{slot}' in {folder} is no safetensors file: {error}") from error
-    return Checkpoint(tensors, stored.state, stored.environment, stored.notes)
+    state = {key: _unpack(value, tensors) for key, value in stored.state.items()}
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(_STATE)}
+    return Checkpoint(own, state, stored.environment, stored.notes)
 
 
 def check_header(data: bytes, origin: Path) -> None:
@@ -81,3 +90,35 @@ def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         apart[name] = tensor.clone() if place in seen else tensor
         seen.add(place)
     return apart
+
+
+def _pack(value: Any, name: str, found: dict[str, torch.Tensor]) -> Any:
+    """Return the value as JSON can hold it: tensors are moved to `found`, tuples and dicts with other keys than texts are marked."""
+    if isinstance(value, torch.Tensor):
+        while name in found:  # the keys 1 and "1", or "a/b" and "b" below "a"
+            name += "+"
+        found[name] = value
+        return {_TENSOR: name}
+    if isinstance(value, dict):
+        entries = [[key, _pack(entry, f"{name}/{key}", found)] for key, entry in value.items()]
+        if all(isinstance(key, str) and not key.startswith("$") for key in value):
+            return {key: entry for key, entry in entries}
+        return {_PAIRS: entries}
+    if isinstance(value, list | tuple):
+        packed = [_pack(entry, f"{name}/{number}", found) for number, entry in enumerate(value)]
+        return packed if isinstance(value, list) else {_TUPLE: packed}
+    return value
+
+
+def _unpack(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_unpack(entry, tensors) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {_TENSOR}:
+        return tensors[value[_TENSOR]]
+    if value.keys() == {_TUPLE}:
+        return tuple(_unpack(entry, tensors) for entry in value[_TUPLE])
+    if value.keys() == {_PAIRS}:
+        return {key: _unpack(entry, tensors) for key, entry in value[_PAIRS]}
+    return {key: _unpack(entry, tensors) for key, entry in value.items()}

@@ -1,0 +1,51 @@
+"""Named arrays and the plain values that belong to them in one safetensors file: equal content gives equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.errors import RunError
+from rung.store import atomic
+from rung.store.values import dumps, loads
+
+_LARGEST_HEADER: Final = 16 << 20  # bytes; a stranger's file can claim any size
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def write(path: Path, arrays: Mapping[str, npt.NDArray[Any]], about: Mapping[str, Any]) -> None:
+    """Put arrays and values at `path`, whole or not at all; raises as atomic.write_bytes."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # One metadata key only: safetensors writes several in no fixed order.
+    atomic.write_bytes(path, save(contiguous, {"about": dumps(dict(about))}))
+
+
+def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays and values of a file that `write` made.
+
+    Raises: RunError naming the file if it is not there, damaged or of another kind.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        length = int.from_bytes(content[:8], "little")
+        if not 2 <= length <= _LARGEST_HEADER:
+            raise ValueError(f"its header claims {length} bytes, {_LARGEST_HEADER} are allowed")
+        about = loads(loads(content[8 : 8 + length])["__metadata__"]["about"])
+        if not isinstance(about, dict):
+            raise ValueError("its values are no table")
+        return load(content), about
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is damaged or is no file of rung: {error}") from error

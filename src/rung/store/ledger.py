@@ -1,0 +1,154 @@
+"""Who opened which test set when: one append-only file for a folder of runs, each line chained to the one before by SHA-256.
+
+    {"ledger": "5f0c..", "time": "..", "hash": ".."}                                        the first line names the ledger
+    {"key": "..", "number": 1, "time": "..", "version": "..", .., "before": "..", "hash": ".."}
+
+`hash` is the SHA-256 of the line without it; `before` is the hash of the line before. A changed, removed, added or moved line
+breaks the chain. Lines cut off at the end do not, so each run keeps its own last line as a receipt (opening.json).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rung.errors import RunError, VerificationError
+from rung.store import atomic, lock
+from rung.store.values import dumps, loads, to_bytes
+
+RECEIPT: Final = "opening.json"
+_NAME: Final = "ledger.jsonl"
+_OWN_FIELDS: Final = ("ledger", "key", "number", "time", "version", "torn_bytes_cut", "before", "hash")
+
+
+def record(root: Path, key: str, entry: Mapping[str, Any]) -> int:
+    """Write an opening of the test set `key` and return the how-manieth of that key it is; on return it is on the disk.
+
+    entry: JSON values, such as the run's id; time (UTC), package version and number are added. Safe among many writers.
+
+    Raises: RunError if the ledger is damaged or cannot be written, ResourceError if the disk is full.
+    """
+    return int(record_line(root, key, entry)["number"])
+
+
+def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Do as `record` and return the whole line, which a run keeps as its receipt."""
+    taken = [name for name in entry if name in _OWN_FIELDS]
+    if taken:
+        raise ValueError(f"the ledger itself writes {', '.join(taken)}")
+    path = root / _NAME
+    atomic.make_folder(root)
+    with _opened(path) as handle:
+        rows, cut = _repaired(handle, path)
+        if not rows:
+            rows = [_sealed({"ledger": os.urandom(8).hex(), "time": _now()})]
+            atomic.append_to(handle, atomic.encode_line(rows[0]), path)
+            atomic.sync_folder(root)
+        number = 1 + sum(row.get("key") == key for row in rows)
+        line = {"key": key, "number": number, "time": _now(), "version": _version(), **entry}
+        if cut:
+            line["torn_bytes_cut"] = cut
+        line = _sealed({**line, "before": rows[-1].get("hash")})
+        atomic.append_to(handle, atomic.encode_line(line), path)
+        return {**line, "ledger": rows[0].get("ledger")}
+
+
+def openings(root: Path, key: str) -> list[dict[str, Any]]:
+    """Return the openings of a test set, oldest first; raises RunError if the ledger is damaged."""
+    return [row for row in atomic.read_lines(root / _NAME).rows if row.get("key") == key]
+
+
+def verify(root: Path) -> int:
+    """Check the chain, the numbers and the receipts of the runs below `root`, and return how many openings there are.
+
+    Raises: VerificationError naming the first line that was changed, or the run whose opening is gone; RunError if the ledger cannot be read.
+    """
+    path = root / _NAME
+    rows: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    for number, line in enumerate(_whole_lines(path), 1):
+        place = f"line {number} of {path}"
+        row = _row_or_none(line)
+        if row is None or atomic.encode_line(_sealed({k: v for k, v in row.items() if k != "hash"})) != line:
+            raise VerificationError(f"{place} was changed: its SHA-256 does not fit its content")
+        if rows:
+            if row.get("before") != rows[-1]["hash"]:
+                raise VerificationError(f"{place} does not follow line {number - 1}: a line was removed, added or moved")
+            key = str(row.get("key"))
+            counts[key] = counts.get(key, 0) + 1
+            if row.get("number") != counts[key]:
+                raise VerificationError(f"{place} says it is opening {row.get('number')} of its test set, but it is number {counts[key]}")
+        rows.append(row)
+    name = rows[0].get("ledger") if rows else None
+    hashes = {str(row["hash"]) for row in rows}
+    for receipt in sorted(root.glob(f"*/{RECEIPT}")):
+        _check_receipt(receipt, name, hashes, path)
+    return sum(counts.values())
+
+
+def _check_receipt(receipt: Path, name: str | None, hashes: set[str], path: Path) -> None:
+    row = atomic.read_json(receipt)
+    if not isinstance(row, dict) or "hash" not in row:
+        raise VerificationError(f"{receipt} is damaged: it is no line of a ledger")
+    if name is None:
+        raise VerificationError(f"{path} is gone, but {receipt} says that a test set was opened at {row.get('time')}")
+    if row.get("ledger") == name and row["hash"] not in hashes:  # a run copied from another folder of runs has another ledger's name
+        raise VerificationError(f"{path} lacks opening {row.get('number')} of {row.get('time')}, which {receipt} holds: its end was cut off")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """Open the ledger for appending and hold its lock while the block runs."""
+    with atomic.explained(path, 4096):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            with lock.wait_for(handle, path):
+                yield handle
+        finally:
+            os.close(handle)
+
+
+def _repaired(handle: int, path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the whole rows, after cutting off what a killed writer left of a last line, and how many bytes that was."""
+    size = os.fstat(handle).st_size
+    lines = atomic.split_lines(os.pread(handle, size, 0), path)
+    if lines.torn:
+        os.ftruncate(handle, size - len(lines.torn))
+    return lines.rows, len(lines.torn)
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from error
+    return [line + b"\n" for line in content.split(b"\n")[:-1]]  # what follows the last newline was never acknowledged
+
+
+def _row_or_none(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def _sealed(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "hash": hashlib.sha256(to_bytes(dumps(row))).hexdigest()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("rung")
