@@ -1,1 +1,53 @@
-"""rung: from labelled images to a classifier one can trust, fast."""
+"""rung: from labelled images to a classifier one can trust, fast.
+
+    import rung
+    run = rung.train("photos/", "model_s", settings={"train.epochs": 20})
+    print(run.read_scores()["validation"]["accuracy"], run.report)
+
+The functions are those of `rung.workbench`; they are loaded when first used, so that `import rung` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rung.data.imageset import ImageSet
+    from rung.data.load import from_arrays
+    from rung.errors import DataError, RecipeError, RunError, RungError
+    from rung.estimator import ImageClassifier
+    from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
+    from rung.store.run import Run
+    from rung.workbench import describe, load, new, predict, recipe, report, resume, runs, test, train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "rung.data.imageset": ("ImageSet",),
+    "rung.data.load": ("from_arrays",),
+    "rung.errors": ("DataError", "RecipeError", "RunError", "RungError"),
+    "rung.estimator": ("ImageClassifier",),
+    "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
+    "rung.store.run": ("Run",),
+    "rung.workbench": ("describe", "load", "new", "predict", "recipe", "report", "resume", "runs", "test", "train"),
+}
+__all__ = [
+    "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "Run",
+    "RunError", "RungError", "Split", "Train", "describe", "from_arrays", "load", "new", "predict", "recipe", "report", "resume",
+    "runs", "test", "train",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    for module, names in _HOMES.items():
+        if name in names:
+            value = getattr(importlib.import_module(module), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'rung' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

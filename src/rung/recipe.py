@@ -155,7 +155,7 @@ class Train(Part):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="decay a step of the averaged weights; 0: none")
     monitor: Monitor = Field("validation_loss", description="what best, plateau and early stopping look at; objective: loss with the L2 penalty")
     early_stopping: Count | None = Field(None, description="stop after this many epochs without improvement")
-    keep: Literal["best", "last", "averaged"] = Field("best", description="which weights are scored, whatever ended the run")
+    keep: Literal["best", "last", "averaged"] = Field("best", description="which weights are scored, whatever ended the run; averaged: validation looks at the average too")
     metrics: tuple[str, ...] = Field((), description="your own metrics, each file.py:name, f(probabilities, labels) -> number")
     callbacks: tuple[str, ...] = Field((), description="your own callbacks, each file.py:name, f(progress) -> True to stop")
 
@@ -172,6 +172,7 @@ class Recipe(Part):
     name: str = Field("recipe", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="a word for lists and folders")
     why: str = Field("", description="why this run is made; carried into the report")
     notes: str = Field("", description="your own notes; carried into the report")
+    costs: str = Field("", description="CSV file with the cost of each answer (rows: true class, columns: answered class), for the score 'cost'")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of every random draw")
     data: Data = Data()
     pixels: Pixels = Pixels()
@@ -204,6 +205,8 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield f"train.weight_decay is decoupled and only adamw and muon have it, not {train.optimizer}: use l2_convolution and l2_dense"
     if train.keep == "averaged" and not train.ema_decay:
         yield "train.keep = 'averaged' needs train.ema_decay above 0, such as 0.999"
+    if train.ema_decay and train.keep != "averaged":
+        yield f"train.ema_decay averages weights that train.keep = '{train.keep}' never uses: set keep = 'averaged' or ema_decay = 0"
     if train.label_smoothing and train.loss != "cross_entropy":
         yield f"train.label_smoothing belongs to cross_entropy, not to {train.loss}"
     if recipe.augment.mixup_alpha and recipe.augment.cutmix_alpha:

@@ -113,10 +113,10 @@ def train(
 
     def save() -> None:
         if best is not None:
-            journal.save("best", best, {"epoch": progress.best_epoch})
+            journal.save("best", best, {"step": progress.best_epoch * steps_per_epoch, "epoch": progress.best_epoch})
         tensors, numbers = optimizer_tensors(optimizers)
         tensors |= _prefixed("model", model.state_dict()) | _prefixed("average", average)
-        journal.save("last", tensors, {"progress": dataclasses.asdict(progress), "optimizers": numbers})
+        journal.save("last", tensors, {"step": progress.step, "progress": dataclasses.asdict(progress), "optimizers": numbers})
 
     while progress.step < total_steps and not progress.stopped:
         epoch, first_step = divmod(progress.step, steps_per_epoch)
@@ -158,7 +158,7 @@ def train(
         if any(stops):
             progress.stopped = f"a callback stopped it after epoch {epoch + 1}"
         progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
-        journal.append(row, {"epoch": epoch + 1, "step": progress.step, "train_s": trained - started, "evaluate_s": time.perf_counter() - trained, "images": len(training)})
+        journal.append(row, {"epoch": epoch + 1, "train_s": trained - started, "evaluate_s": time.perf_counter() - trained, "images": len(training)})
         journal.after_step(save)
     journal.finish(save)
     kept = {"best": best, "last": model.state_dict(), "averaged": average}[settings.keep]

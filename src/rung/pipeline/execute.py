@@ -1,0 +1,175 @@
+"""A training in its run folder: begin, fit (also after an interruption), measure."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from rung.data.describe import describe
+from rung.data.imageset import PARTS
+from rung.errors import DataError, RunError
+from rung.evaluate import predictions as answers
+from rung.evaluate.metrics import score
+from rung.evaluate.predictions import Predictions
+from rung.models.build import parameter_counts
+from rung.pipeline.own_parts import kept_with_run
+from rung.pipeline.prepare import Prepared
+from rung.recipe import to_toml
+from rung.store import arrays, atomic
+from rung.store.run import Run
+from rung.train.environment import environment
+from rung.train.forward import logits
+from rung.train.journal import Journal, RunJournal
+from rung.train.loop import StepEnd, TrainResult, train
+from rung.train.losses import build_loss
+
+Observe = Callable[[StepEnd], None]
+
+
+def begin(run: Run, prepared: Prepared) -> None:
+    """Write down what the run is, before the first step: its recipe last, for a folder with a recipe can be resumed."""
+    recipe, files = kept_with_run(prepared.recipe, prepared.own)
+    for name, text in files.items():
+        atomic.make_folder((run.folder / name).parent)
+        atomic.write_text(run.folder / name, text)
+    atomic.write_json(run.data, describe(prepared.images).to_json() | {"splits": prepared.splits.how})
+    atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
+    parts = {part: getattr(prepared.splits, part) for part in PARTS}
+    arrays.write(run.splits, parts, {"how": prepared.splits.how})
+    atomic.write_text(run.recipe, to_toml(recipe))
+
+
+def check_same_data(run: Run, prepared: Prepared) -> None:
+    """Compare data and parts with what the run began with.
+
+    Raises: DataError saying what differs; nothing has been trained then.
+    """
+    stored, found = run.read_data(), describe(prepared.images).to_json()
+    if stored["hash"] != found["hash"]:
+        differing = [key for key in ("classes", "counts", "shape") if stored[key] != found[key]]
+        what = "; ".join(f"{key}: then {stored[key]}, now {found[key]}" for key in differing) or "the same counts and classes, but other pixels, labels or order"
+        raise DataError(f"the data of {run.folder.name} have changed since it began ({what}): put them back, or begin a new run")
+    stored_splits, _ = arrays.read(run.splits)
+    for part in PARTS:
+        if not np.array_equal(stored_splits[part], getattr(prepared.splits, part)):
+            raise RunError(f"the {part} rows of {run.folder.name} are not those it began with: splits.safetensors or the recipe was changed")
+
+
+def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None) -> tuple[nn.Module, TrainResult]:
+    """Train the prepared recipe's network; goes on from what the journal holds. Leaves torch's own random state as it was."""
+    recipe, own = prepared.recipe, prepared.own
+    with torch.random.fork_rng(devices=[]), _threads(recipe.compute.threads):
+        network = prepared.network()
+        result = train(
+            network,
+            prepared.training(),
+            prepared.part("validation") if len(prepared.splits.validation) else None,
+            recipe.train,
+            seed=recipe.seed,
+            precision=recipe.compute.precision,
+            loss=build_loss(recipe.train, own.loss.call if own.loss else None),
+            journal=journal,
+            class_weights=prepared.class_weights(),
+            metrics={part.name: part.call for part in own.metrics},
+            callbacks=[part.call for part in own.callbacks],
+            observe=observe,
+        )
+    return network, result
+
+
+@contextlib.contextmanager
+def _threads(count: int | str) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def fit_run(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None = None, every_s: float = 30.0) -> None:
+    """Fit in the run's folder, obeying Ctrl-C and SIGTERM, keep the weights, and score train and validation.
+
+    setup_s: seconds from the start to here, written down apart from training. every_s: seconds between checkpoints.
+    """
+    started = time.perf_counter()
+    with _signals() as stop_signal:
+        journal = RunJournal(run.folder, every_s, stop_signal)
+        network, result = fit(prepared, journal, observe)
+    counts = parameter_counts(network)
+    weights = save_tensors(result.weights)
+    kept = {
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "epoch": result.kept_epoch,
+        "how": _how_kept(prepared),
+        "stopped": result.stopped,
+        "notes": journal.notes,
+        "parameters": counts.total,
+        "trainable_parameters": counts.trainable,
+        "setup_s": setup_s,
+        "fit_s": time.perf_counter() - started,
+    }
+    atomic.write_bytes(run.folder / "weights.safetensors", weights)
+    atomic.write_json(run.folder / "kept.json", kept)
+    parts = [part for part in ("train", "validation") if len(getattr(prepared.splits, part))]
+    write_scores(run, prepared, {part: measure(run, prepared, network, part) for part in parts})
+
+
+def _how_kept(prepared: Prepared) -> str:
+    train = prepared.recipe.train
+    return {"best": f"best by {train.monitor}", "last": "the last epoch", "averaged": f"moving average of the weights (decay {train.ema_decay})"}[train.keep]
+
+
+def predict_part(prepared: Prepared, network: nn.Module, part: str) -> Predictions:
+    """Return the network's answers to one part, in evaluation mode."""
+    rows = getattr(prepared.splits, part)
+    with _threads(prepared.recipe.compute.threads):
+        values = logits(network, prepared.part(part), prepared.recipe.compute.precision)
+    return Predictions(part, prepared.images.classes, values.cpu().numpy(), prepared.images.labels[rows], rows, prepared.images.digests[rows])
+
+
+def measure(run: Run, prepared: Prepared, network: nn.Module, part: str) -> Predictions:
+    """Predict one part and save the predictions."""
+    predicted = predict_part(prepared, network, part)
+    answers.save(run.predictions(part), predicted)
+    return predicted
+
+
+def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictions]) -> None:
+    """Add the scores of these parts to scores.json; the file is what says that a run is finished."""
+    scores: Mapping[str, Any] = run.read_scores() if run.scores.exists() else {}
+    own = {metric.name: metric.call for metric in prepared.own.metrics}
+    added = {part: score(predictions, costs=prepared.costs, own=own).to_json() for part, predictions in predicted.items()}
+    atomic.write_json(run.scores, {**scores, **added})
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[], int | None]]:
+    """Give a function that tells which stop signal has come; the second Ctrl-C stops at once. Only the main thread can listen."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        yield lambda: None
+        return
+    try:
+        yield lambda: received[0] if received else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,88 @@
+"""The few images a report shows, kept with the run so that it can be written again without the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rung import keys
+from rung.data.augment import augment
+from rung.data.batches import resident
+from rung.data.pixels import to_float
+from rung.evaluate.predictions import Predictions
+from rung.explain.mistakes import worst
+from rung.pipeline.prepare import Prepared
+from rung.report.inputs import Mistake, Samples
+from rung.store import arrays as arrays_file
+from rung.store.run import Run
+
+_SAMPLES = 8
+_DRAWS = 3
+_MISTAKES = 24
+
+Images = npt.NDArray[np.uint8]
+
+
+def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
+    """Keep sample images before and after augmentation, and the worst mistakes of one part."""
+    rows = _sample_rows(prepared)
+    arrays = {"samples": prepared.images.images[rows], "sample_labels": prepared.images.labels[rows]}
+    for number, images in enumerate(_augmented(prepared, rows)):
+        arrays[f"augmented_{number}"] = images
+    mistakes = np.array([mistake.index for mistake in worst(predicted, _MISTAKES)], dtype=np.int64)
+    arrays["mistake_indices"] = mistakes
+    arrays["mistakes"] = prepared.images.images[predicted.rows[mistakes]]
+    sources = [prepared.images.sources[row] for row in predicted.rows[mistakes]]
+    arrays_file.write(run.folder / "pictures.safetensors", arrays, {"part": predicted.part, "sources": sources})
+
+
+def _sample_rows(prepared: Prepared) -> npt.NDArray[np.int64]:
+    """Choose training rows that show as many classes as fit, by a draw of the run's seed."""
+    train = prepared.splits.train
+    order = train[keys.permutation(prepared.recipe.seed, "samples", 0, len(train))]
+    _, first = np.unique(prepared.images.labels[order], return_index=True)
+    chosen = np.concatenate([order[np.sort(first)], np.delete(order, first)])
+    return chosen[:_SAMPLES]
+
+
+def _augmented(prepared: Prepared, rows: npt.NDArray[np.int64]) -> list[Images]:
+    """Augment the samples as the first epochs would; empty where the recipe augments nothing."""
+    images = to_float(resident(prepared.images.images[rows], torch.device("cpu")))
+    own = [part.call for part in prepared.own.augmentations]
+    draws = []
+    for number in range(_DRAWS):
+        row_keys = keys.row_keys(keys.stream(prepared.recipe.seed, "sample draws", number), torch.from_numpy(rows))
+        changed = augment(images, row_keys, prepared.recipe.augment, own)
+        if changed.shape == images.shape and torch.equal(changed, images):
+            return []
+        draws.append((changed.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy())
+    return draws
+
+
+def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None, list[Mistake]]:
+    """Read the kept images back, with the words that belong to them.
+
+    Raises: RunError if the file is damaged.
+    """
+    path = run.folder / "pictures.safetensors"
+    if not path.exists():
+        return None, []
+    arrays, about = arrays_file.read(path)
+    predicted = predictions[about["part"]]
+    classes = predicted.classes
+    draws = tuple(arrays[name] for name in sorted(arrays) if name.startswith("augmented_"))
+    samples = Samples(arrays["samples"], draws, tuple(classes[label] for label in arrays["sample_labels"]))
+    probabilities, answered = predicted.probabilities(), predicted.answers()
+    mistakes = [
+        Mistake(
+            image,
+            true=classes[predicted.labels[index]],
+            answered=classes[answered[index]],
+            confidence=float(probabilities[index, answered[index]]),
+            true_confidence=float(probabilities[index, predicted.labels[index]]),
+            source=source,
+        )
+        for image, index, source in zip(arrays["mistakes"], arrays["mistake_indices"], about["sources"], strict=True)
+    ]
+    return samples, mistakes

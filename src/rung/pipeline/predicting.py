@@ -1,0 +1,100 @@
+"""Answers to image files with a run's weights and its one preprocessing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from rung.data import pixels as pixel_rules
+from rung.data.batches import Batches, resident
+from rung.errors import DataError, RunError
+from rung.pipeline.reporting import read_recipe, rebuild
+from rung.recipe import Recipe
+from rung.store import atomic
+from rung.store.run import Run
+from rung.train.forward import logits
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run says of one file. probabilities: {class: 0..1}; problem: why the file could not be read (then the rest is empty)."""
+
+    path: str
+    answer: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    problem: str = ""
+
+
+def trained_network(run: Run, recipe: Recipe) -> nn.Module:
+    """Return the run's network with the kept weights, on the processor.
+
+    Raises: RunError if the weights are not there, damaged or of another network.
+    """
+    path = run.folder / "weights.safetensors"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}; `rung resume {run.folder}` writes it if the run is not finished") from None
+    if hashlib.sha256(content).hexdigest() != atomic.read_json(run.folder / "kept.json")["weights_sha256"]:
+        raise RunError(f"{path} is damaged: its SHA-256 is not the one in kept.json; train again with `rung train {run.folder}/recipe.toml`")
+    network, _, _ = rebuild(run, recipe)
+    try:
+        network.load_state_dict(safetensors.torch.load(content))
+    except (RuntimeError, SafetensorError) as error:
+        raise RunError(f"the weights of {run.id} do not fit its recipe: {error}") from None
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def answer_files(run: Run, paths: Sequence[Path]) -> list[Answer]:
+    """Answer each file, a folder standing for the files below it; what cannot be read is answered with its problem.
+
+    Raises: DataError if there is no file, RunError if the run cannot predict.
+    """
+    files = [file for path in paths for file in _files(path)]
+    recipe, data = read_recipe(run), run.read_data()
+    network = trained_network(run, recipe)
+    size, channels, classes = data["shape"][0], data["shape"][2], tuple(data["classes"])
+    images: list[np.ndarray] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            images.append(pixel_rules.prepare(file, recipe.pixels, size, channels))
+            problems.append("")
+        except DataError as error:
+            problems.append(str(error))
+    chances = iter(_probabilities(network, np.stack(images), recipe, len(classes)) if images else [])
+    return [_answer(file, problem, classes, chances) for file, problem in zip(files, problems, strict=True)]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        if not found:
+            raise DataError(f"there is no file in {path}: name image files, or a folder that holds some")
+        return found
+    if not path.exists():
+        raise DataError(f"{path} does not exist: name image files, or a folder that holds some")
+    return [path]
+
+
+def _probabilities(network: nn.Module, images: np.ndarray, recipe: Recipe, classes: int) -> np.ndarray:
+    device = torch.device("cpu")
+    rows = Batches(resident(images, device), torch.zeros(len(images), dtype=torch.int64), classes, recipe.pixels, recipe.augment, recipe.seed)
+    return torch.softmax(logits(network, rows, "float32").double(), 1).numpy()
+
+
+def _answer(file: Path, problem: str, classes: Sequence[str], chances: object) -> Answer:
+    if problem:
+        return Answer(str(file), "", 0.0, {}, problem)
+    row = next(chances)  # type: ignore[call-overload]
+    best = int(row.argmax())
+    return Answer(str(file), classes[best], float(row[best]), {name: float(value) for name, value in zip(classes, row, strict=True)})

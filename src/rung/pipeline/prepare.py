@@ -1,0 +1,155 @@
+"""From a recipe to what training needs: data loaded, parts split, everything that machine or data decide resolved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from rung import keys
+from rung.data import augment as augmentation
+from rung.data import load as loading
+from rung.data import pixels as pixel_rules
+from rung.data.batches import Batches, Rows, resident
+from rung.data.imageset import ImageSet
+from rung.data.split import Splits, make_splits
+from rung.errors import RecipeError, did_you_mean
+from rung.evaluate.metrics import load_costs
+from rung.models.build import build
+from rung.pipeline.own_parts import OwnParts
+from rung.recipe import Compute, Data, Recipe
+from rung.train.optimizers import default_rate
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a training starts from. The recipe is resolved: no "auto" is left in it. costs: float64 (K,K) or None."""
+
+    recipe: Recipe
+    images: ImageSet
+    splits: Splits
+    own: OwnParts
+    costs: npt.NDArray[np.float64] | None = None
+
+    def device(self) -> torch.device:
+        return torch.device(self.recipe.compute.device)
+
+    def network(self) -> nn.Module:
+        """Build the network with its start weights, on the device, channels last."""
+        height, channels = self.images.images.shape[1], self.images.images.shape[3]
+        size = self.recipe.augment.crop or height
+        network = build(
+            self.recipe.network, classes=len(self.images.classes), channels=channels, size=size, seed=self.recipe.seed, own=self.own.network_factory()
+        )
+        return network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def part(self, name: str) -> Batches:
+        """Return the rows of "train", "validation" or "test" as they are, without offline copies."""
+        return self._batches(self.images.images[rows := getattr(self.splits, name)], self.images.labels[rows], rows)
+
+    def training(self) -> Batches:
+        """Return the training rows, with their offline copies where the recipe asks for them."""
+        rows, settings = self.splits.train, self.recipe.augment
+        images, labels = self.images.images[rows], self.images.labels[rows]
+        if settings.offline_copies:
+            copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"))
+            images = np.concatenate([images, copies])
+            labels, rows = np.tile(labels, settings.offline_copies + 1), np.tile(rows, settings.offline_copies + 1)
+        return self._batches(images, labels, rows)
+
+    def _batches(self, images: np.ndarray, labels: np.ndarray, rows: Rows) -> Batches:
+        device = self.device()
+        return Batches(
+            resident(images, device),
+            torch.from_numpy(np.ascontiguousarray(labels)).to(device),
+            len(self.images.classes),
+            self.recipe.pixels,
+            self.recipe.augment,
+            self.recipe.seed,
+            sources=[self.images.sources[row] for row in rows],
+            own_augmentations=[part.call for part in self.own.augmentations],
+            balanced=self.recipe.train.sampling == "balanced",
+        )
+
+    def class_weights(self) -> torch.Tensor | None:
+        """Return one weight a class, float32 (K,), or None; "balanced": inverse to its share of the training rows, mean 1 over rows."""
+        wanted, classes = self.recipe.train.class_weights, self.images.classes
+        if wanted == "none":
+            return None
+        if wanted == "balanced":
+            counts = np.bincount(self.images.labels[self.splits.train], minlength=len(classes))
+            weights = np.where(counts > 0, counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
+        else:
+            for name in wanted:
+                if name not in classes:
+                    raise RecipeError(f"train.class_weights names the class '{name}': {did_you_mean(name, classes)}")
+            weights = np.array([wanted.get(name, 1.0) for name in classes])
+        return torch.from_numpy(weights).float().to(self.device())
+
+
+def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
+    """Load the data that the recipe names."""
+    return loading.load(recipe.data, recipe.pixels, progress=progress)
+
+
+def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
+    """Split the data and resolve the recipe.
+
+    Raises: DataError where the data cannot be split so, RecipeError where the recipe does not fit the data or the machine.
+    """
+    splits = make_splits(images, recipe.split, recipe.seed)
+    pixels = pixel_rules.resolved(recipe.pixels, images)
+    if pixels.normalise == "standard" and pixels.mean is None:
+        mean, deviation = pixel_rules.measure(images.images, splits.train)
+        pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
+    train = recipe.train.model_copy(update={"learning_rate": default_rate(recipe.train)})
+    resolved = recipe.model_copy(update={"pixels": pixels, "train": train, "compute": resolve_compute(recipe.compute), "data": _absolute(recipe.data), "costs": str(Path(recipe.costs).resolve()) if recipe.costs else ""})
+    costs = load_costs(Path(recipe.costs), images.classes) if recipe.costs else None
+    prepared = Prepared(resolved, images, splits, own, costs)
+    prepared.class_weights()  # a class that is not there is found now, not after the run has begun
+    return prepared
+
+
+def _absolute(data: Data) -> Data:
+    """Write folders and files with their whole path: the run can then be done again from anywhere."""
+    sources = tuple(str(Path(source).resolve()) if Path(source).exists() and not loading.is_name(source) else source for source in data.sources)
+    return data.model_copy(update={"sources": sources})
+
+
+def resolve_compute(compute: Compute) -> Compute:
+    """Choose device, precision and threads where the recipe leaves them to the machine.
+
+    Raises: RecipeError for a device that torch does not know or that is not there.
+    """
+    name = compute.device if compute.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise RecipeError(f"compute.device = '{name}' is not a device: use auto, cpu, cuda or cuda:0") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RecipeError(f"compute.device = '{name}': torch sees {torch.cuda.device_count()} CUDA devices here; use --set compute.device=cpu")
+    precision = compute.precision
+    if precision == "auto":
+        precision = "bfloat16" if _computes_in_bfloat16(device) else "float32"
+    threads = compute.threads if compute.threads != "auto" else _usable_processors()
+    return Compute(device=name, precision=precision, threads=threads)
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    information = Path("/proc/cpuinfo")
+    flags = information.read_text() if information.exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _usable_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

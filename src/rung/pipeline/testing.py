@@ -1,0 +1,27 @@
+"""The one place where test images are scored, after the ledger says so."""
+
+from __future__ import annotations
+
+from rung.data.imageset import test_set_key
+from rung.errors import DataError
+from rung.evaluate.vault import open_test
+from rung.pipeline import execute, pictures, reporting
+from rung.pipeline.predicting import trained_network
+from rung.pipeline.prepare import Prepared
+from rung.store.run import Run
+
+
+def open_and_score(run: Run, prepared: Prepared) -> int:
+    """Open the test part for a finished run and score it; returns the how-manieth opening of these images it is.
+
+    Raises: DataError if there is no test part.
+    """
+    if not len(prepared.splits.test):
+        raise DataError(f"{run.id} has no test part ({prepared.splits.how}): train with split.test_fraction above 0, or give test images")
+    network = trained_network(run, prepared.recipe).to(prepared.device())
+    opening = open_test(run, run.folder.resolve().parent, test_set_key(prepared.images, prepared.splits.test))
+    predicted = execute.measure(run, prepared, network, "test")
+    execute.write_scores(run, prepared, {"test": predicted})
+    pictures.save(run, prepared, predicted)
+    reporting.write_report(run)
+    return opening

@@ -1,0 +1,306 @@
+"""The functions behind the commands: the public Python API is these and the records they return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rung import recipe as recipe_module
+from rung.errors import RecipeError, RungError, RunError, did_you_mean
+from rung.recipe import Recipe
+from rung.store import atomic, lock
+from rung.store import run as run_store
+from rung.store.run import Run, RunSummary
+
+if TYPE_CHECKING:
+    from rung.data.describe import DataReport
+    from rung.data.imageset import ImageSet
+    from rung.evaluate.metrics import Scores
+    from rung.pipeline.execute import Observe
+    from rung.pipeline.predicting import Answer
+    from rung.pipeline.prepare import Prepared, Progress
+
+DEFAULT_ROOT = Path("runs")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A test set opened for a run: the scores, and the how-manieth opening of this test set it was."""
+
+    scores: Scores
+    opening: int
+    opened_before: bool
+
+
+def load(
+    *sources: str | Path,
+    classes: str | None = None,
+    size: int | None = None,
+    grey: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Load labelled images from names or paths: load("digits"), load("photos/", size=64).
+
+    Raises: DataError or RecipeError saying what is wrong with them.
+    """
+    from rung.data import load as loading
+
+    recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
+    return loading.load(recipe.data, recipe.pixels, progress=progress)
+
+
+def describe(data: ImageSet | str | Path) -> DataReport:
+    """Describe a data set: counts by part and class, size, what was left out or repaired, duplicates."""
+    from rung.data.describe import describe as describe_images
+
+    return describe_images(load(data) if isinstance(data, str | Path) else data)
+
+
+def recipe(name: str | Path | Recipe = "default") -> Recipe:
+    """Return a recipe by name, from a recipe.toml, or from file.py:function.
+
+    Raises: RecipeError if there is none.
+    """
+    from rung import own
+    from rung.recipes import RECIPES
+
+    if isinstance(name, Recipe):
+        return name
+    word = str(name)
+    if word in RECIPES:
+        return RECIPES[word]()
+    if own.is_own(word):
+        made = own.load(word).call()
+        if not isinstance(made, Recipe):
+            raise RecipeError(f"{word} returned {type(made).__name__}, not a rung.Recipe")
+        return made
+    if word.endswith(".toml") or Path(word).is_file():
+        return recipe_module.from_toml(Path(word))
+    raise RecipeError(f"there is no recipe '{word}': {did_you_mean(word, RECIPES)} A file must end in .toml, a function be given as file.py:name")
+
+
+def data_recipe(
+    start: Recipe, sources: Sequence[str | Path], *, classes: str | None = None, size: int | None = None, grey: bool = False, settings: Mapping[str, Any]
+) -> Recipe:
+    """Return `start` with data, the shorthands for them, and settings put in."""
+    short: dict[str, Any] = {}
+    if sources:
+        short["data.sources"] = tuple(str(source) for source in sources)
+    if classes:
+        short["data.classes"] = classes
+    if size:
+        short["pixels.size"] = size
+    if grey:
+        short["pixels.colour"] = "grey"
+    return recipe_module.change(start, {**short, **settings})
+
+
+def train(
+    data: str | Path | Sequence[str | Path] | ImageSet,
+    recipe: str | Path | Recipe = "default",  # noqa: F811 - the word a user expects
+    *,
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    classes: str | None = None,
+    size: int | None = None,
+    grey: bool = False,
+    why: str = "",
+    notes: str = "",
+    out: str | Path = DEFAULT_ROOT,
+    name: str | None = None,
+    network: Any = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
+    augmentations: Sequence[Any] = (),
+    callbacks: Sequence[Any] = (),
+    observe: Observe | None = None,
+    progress: Progress | None = None,
+    checkpoint_s: float = 30.0,
+) -> Run:
+    """Train a classifier in a new run folder, score it on train and validation, and write its report.
+
+    data: names or paths, an ImageSet, or a recipe.toml that names its data. settings: {"train.epochs": 5}. seed: of every draw.
+    out: the folder of runs; name: of this run's folder, which must not exist. network, loss, metrics, augmentations, callbacks: your own objects.
+    observe(step) is called after each step, progress(done, total) while files are read. checkpoint_s: seconds between checkpoints.
+
+    Raises: RecipeError, DataError before anything is written; RunError where the training cannot go on.
+    """
+    from rung.data.imageset import ImageSet
+    from rung.pipeline import execute, own_parts
+    from rung.pipeline.prepare import load_images, prepare
+
+    started = time.perf_counter()
+    start, base = _start_recipe(data, recipe)
+    sources = [] if isinstance(data, ImageSet) or _is_recipe_file(data) else [data] if isinstance(data, str | Path) else list(data)
+    words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
+    wanted = data_recipe(start, sources, classes=classes, size=size, grey=grey, settings={**words, **(settings or {})})
+    wanted, own = own_parts.gather(wanted, base, network=network, loss=loss, metrics=metrics, augmentations=augmentations, callbacks=callbacks)
+    images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
+    prepared = prepare(wanted, images, own)
+    prepared.network()  # a network that does not fit the images is found before a folder is made
+    run = run_store.create(Path(out), wanted.name, wanted.seed, name)
+    with lock.hold(run.folder), _failure_written(run):
+        execute.begin(run, prepared)
+        _finish(run, prepared, time.perf_counter() - started, observe, checkpoint_s)
+    return run
+
+
+def _is_recipe_file(data: object) -> bool:
+    return isinstance(data, str | Path) and str(data).endswith(".toml")
+
+
+def _start_recipe(data: object, given: str | Path | Recipe) -> tuple[Recipe, Path | None]:
+    """Return the recipe to start from and the folder its own files are looked for in."""
+    if _is_recipe_file(data):
+        if given != "default":
+            raise RecipeError(f"{data} is a recipe that names its data: leave --recipe out, or give the data and --recipe {data}")
+        start = recipe_module.from_toml(Path(str(data)))
+        if not start.data.sources:
+            raise RecipeError(f"{data} names no data (data.sources is empty): its images were passed in Python, or give them as rung train DATA --recipe {data}")
+        return start, Path(str(data)).parent
+    start = recipe(given)
+    return start, Path(given).parent if not isinstance(given, Recipe) and _is_recipe_file(given) else None
+
+
+@contextmanager
+def _failure_written(run: Run) -> Iterator[None]:
+    """Write down in the run why it stopped; an interruption that was asked for is no failure."""
+    from rung.train.journal import Interrupted
+
+    try:
+        yield
+    except Interrupted:
+        raise
+    except RungError as error:
+        run.write_failure(error)
+        raise
+
+
+def _finish(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None, checkpoint_s: float) -> None:
+    from rung.evaluate import predictions as answers
+    from rung.pipeline import execute, pictures, reporting
+
+    execute.fit_run(run, prepared, setup_s, observe, checkpoint_s)
+    part = "validation" if len(prepared.splits.validation) else "train"
+    pictures.save(run, prepared, answers.load(run.predictions(part)))
+    reporting.write_report(run)
+
+
+def resume(
+    run: str | Path | Run,
+    *,
+    data: ImageSet | None = None,
+    out: str | Path = DEFAULT_ROOT,
+    observe: Observe | None = None,
+    progress: Progress | None = None,
+    checkpoint_s: float = 30.0,
+) -> tuple[Run, list[str]]:
+    """Go on with a run that was interrupted, to the same bits as if it had not been; returns it and what there is to say.
+
+    data: the ImageSet, for a run whose data were passed in Python.
+
+    Raises: DataError if the data have changed, RunError if the run is running, broken or not there.
+    """
+    found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
+    if found.state() == "finished" and found.report.exists():
+        return found, [f"{found.id} is finished: nothing to do"]
+    with lock.hold(found.folder) as dead, _failure_written(found):
+        atomic.sweep(found.folder)
+        said = [f"its last process died ({dead}): taken over"] if dead else []
+        started = time.perf_counter()
+        prepared = _prepared_again(found, data, progress)
+        said += _not_exact(found, prepared)
+        found.clear_failure()
+        _finish(found, prepared, time.perf_counter() - started, observe, checkpoint_s)
+    return found, said
+
+
+def _not_exact(run: Run, prepared: Prepared) -> list[str]:
+    from rung.train.environment import differences, environment
+
+    changed = differences(atomic.read_json(run.environment), environment(prepared.recipe.compute.device))
+    return [f"resume is not bit-exact because {'; '.join(changed)}"] if changed else []
+
+
+def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None = None) -> Prepared:
+    """Prepare a run from its folder, with the same data, or refuse."""
+    from rung.pipeline import execute, own_parts
+    from rung.pipeline.prepare import load_images, prepare
+
+    stored = recipe_module.from_toml(run.recipe)
+    stored, own = own_parts.gather(stored, run.folder)
+    if data is None and not stored.data.sources:
+        raise RunError(f"the images of {run.id} were passed in Python: pass them again, as data=")
+    prepared = prepare(stored, data if data is not None else load_images(stored, progress), own)
+    execute.check_same_data(run, prepared)
+    return prepared
+
+
+def test(run: str | Path | Run, *, data: ImageSet | None = None, out: str | Path = DEFAULT_ROOT, progress: Progress | None = None) -> Opening:
+    """Open the sealed test part for a finished run, write that into the ledger, score it, and put it into the report.
+
+    A run opens its test part once: asked again, it gives the same scores.
+
+    Raises: RunError if the run is not finished, DataError if there is no test part or the data have changed.
+    """
+    from rung.evaluate.metrics import Scores
+    from rung.pipeline import testing
+
+    found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
+    if found.state() != "finished":
+        raise RunError(f"{found.id} is {found.state()}: only a finished run can be tested; `rung resume {found.folder}` goes on with it")
+    stored = found.read_scores()
+    if "test" in stored:
+        return Opening(Scores.from_json(stored["test"]), atomic.read_json(found.folder / "opening.json")["opening"], True)
+    with lock.hold(found.folder):
+        opening = testing.open_and_score(found, _prepared_again(found, data, progress))
+    return Opening(Scores.from_json(found.read_scores()["test"]), opening, False)
+
+
+def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
+    """Write a finished run's report.html again from its files, and return where it lies.
+
+    Raises: RunError if the run is not finished or a file is damaged.
+    """
+    from rung.pipeline import reporting
+
+    found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
+    if not found.scores.exists():
+        raise RunError(f"{found.id} has no scores yet (it is {found.state()}): `rung resume {found.folder}` goes on with it")
+    reporting.write_report(found)
+    return found.report
+
+
+def runs(out: str | Path = DEFAULT_ROOT) -> list[RunSummary]:
+    """List the runs of a root, oldest first; a broken one is listed with its problem."""
+    return run_store.list_runs(Path(out))
+
+
+def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Path = DEFAULT_ROOT) -> list[Answer]:
+    """Answer image files with a run's kept weights and the preprocessing it was trained with; folders stand for the images below them.
+
+    Raises: RunError if the run is not finished, DataError if there is no file.
+    """
+    from rung.pipeline import predicting
+
+    found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
+    return predicting.answer_files(found, [Path(file) for file in files])
+
+
+def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
+    """Write a commented recipe.toml to begin from; a file that exists stays.
+
+    Raises: RunError if it exists or cannot be written.
+    """
+    target = Path(path)
+    if target.exists():
+        raise RunError(f"{target} exists already: name another file, or delete it first")
+    if not target.parent.is_dir():
+        raise RunError(f"the folder {target.parent} of {target} does not exist: make it first")
+    atomic.write_text(target, recipe_module.to_toml(recipe(start), comments=True))
+    return target
