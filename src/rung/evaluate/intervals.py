@@ -87,6 +87,17 @@ def effective_wilson(value: float, variance: float, count: float, level: float, 
     return with_interval(value, min(smallest + low * (largest - smallest), value), max(smallest + high * (largest - smallest), value), level, method)
 
 
+def logit_interval(value: float, variance: float, count: float, level: float, method: str) -> Value:
+    """Return a value in 0..1 with the normal interval of its logit, which stays inside 0..1; at 0 and 1 Wilson's for `count` images."""
+    if variance <= 0 or value <= 0 or value >= 1:
+        return effective_wilson(value, 0.0, count, level, method)
+    from scipy.special import expit, logit
+
+    half = normal_quantile(level) * np.sqrt(variance) / (value * (1 - value))
+    low, high = expit(logit(value) - half), expit(logit(value) + half)
+    return with_interval(value, min(low, value), max(high, value), level, method)
+
+
 def t_interval(values: npt.NDArray[np.float64], level: float, smallest: float = -np.inf) -> Value:
     """Return the mean of values (N,) with Student's interval, cut at the smallest possible mean; no interval for one value."""
     mean = float(values.mean())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.errors import DataError, RecipeError, RunError
-from rung.evaluate import intervals, ranking
+from rung.errors import RecipeError, RunError
+from rung.evaluate import averages, intervals, ranking
+from rung.evaluate import costs as cost_tables
 from rung.evaluate.calibration import brier, calibration_error
 from rung.evaluate.intervals import Value, without_interval
 from rung.evaluate.predictions import Predictions, problem
@@ -19,8 +20,6 @@ from rung.evaluate.predictions import Predictions, problem
 OwnMetric = Callable[[npt.NDArray[np.float64], npt.NDArray[np.int64]], float]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-_DELTA = "delta method, Wilson for the number of images that gives its variance"
 
 
 @dataclass(frozen=True)
@@ -147,10 +146,10 @@ def score(
         raise RecipeError(f"your metric cannot be named '{taken[0]}': rung's own score has that name")
     labels, answers, probabilities = predictions.labels, predictions.answers(), predictions.probabilities()
     confusion = confusion_table(predictions)
-    table = None if costs is None else _checked_costs(costs, len(predictions.classes))
+    table = None if costs is None else cost_tables.checked(costs, len(predictions.classes))
     aucs, macro_auc = ranking.areas(probabilities, labels, predictions.classes, level)
     accuracy = intervals.wilson(int(np.trace(confusion)), len(labels), level)
-    means = _means(confusion, predictions.classes, level)
+    means = averages.means(confusion, predictions.classes, level)
     return Scores(
         part=predictions.part,
         classes=predictions.classes,
@@ -163,7 +162,7 @@ def score(
         log_loss=intervals.t_interval(predictions.losses(), level, 0.0),
         calibration_error=calibration_error(probabilities[np.arange(len(labels)), answers], answers == labels, level),
         brier=intervals.t_interval(brier(probabilities, labels), level, 0.0),
-        cost=None if table is None else _cost(confusion, table, level),
+        cost=None if table is None else cost_tables.cost(confusion, table, level),
         per_class=_per_class(confusion, predictions.classes, aucs, level),
         confusion=tuple(map(tuple, confusion.tolist())),
         costs=None if table is None else tuple(map(tuple, table.tolist())),
@@ -219,76 +218,6 @@ def _per_class(confusion: Integers, classes: Sequence[str], aucs: Sequence[Value
             )
         )
     return tuple(rows)
-
-
-def _means(confusion: Integers, classes: Sequence[str], level: float) -> dict[str, Value]:
-    """Macro (every class alike) and weighted (by support) means over the classes where each score is defined."""
-    counts = confusion.astype(np.float64)
-    support, answered, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
-    ratios = {
-        "precision": (hits, answered, np.zeros_like(support), np.ones_like(support)),
-        "recall": (hits, support, np.ones_like(support), np.zeros_like(support)),
-        "f1": (2 * hits, support + answered, np.ones_like(support), np.ones_like(support)),
-    }
-    means: dict[str, Value] = {}
-    for kind in ("macro", "weighted"):
-        for name, (above, below, by_row, by_column) in ratios.items():
-            weights = support if kind == "weighted" else np.ones_like(support)
-            mean = _mean(counts, above, below, by_row, by_column, weights, kind == "weighted", level)
-            missing = [label for label, b in zip(classes, below, strict=True) if not b]
-            reason = f"not defined for {', '.join(missing)}" if missing else ""
-            means[f"{kind}_{name}"] = replace(mean, reason=reason, classes=len(classes) - len(missing))
-    # Recall weighted by support is the accuracy, to the last bit and with the same interval.
-    accuracy = intervals.wilson(int(hits.sum()), int(support.sum()), level)
-    means["weighted_recall"] = replace(accuracy, reason=means["weighted_recall"].reason, classes=means["weighted_recall"].classes)
-    return means
-
-
-def _mean(counts: Floats, above: Floats, below: Floats, by_row: Floats, by_column: Floats, weights: Floats, moving: bool, level: float) -> Value:
-    """Return sum(w above/below) / sum(w) with the delta method over the cells of the table (multinomial counts).
-
-    An image of cell (i,j) adds by_row[i] to class i's denominator and by_column[j] to class j's; `moving`: the weights are the supports,
-    which each image changes too.
-    """
-    defined = below > 0
-    weights = np.where(defined, weights, 0.0)
-    if not weights.sum():
-        return without_interval(None, level, "")
-    weights = weights / weights.sum()
-    safe = np.where(defined, below, 1.0)
-    ratio = above / safe
-    value = float((weights * ratio).sum())
-    slope = -weights * ratio / safe
-    change = (slope * by_row)[:, None] + (slope * by_column)[None, :]
-    np.fill_diagonal(change, change.diagonal() + weights / safe * (by_row + by_column))
-    if moving:
-        change += np.where(defined, (ratio - value) / counts.sum(axis=1)[defined].sum(), 0.0)[:, None]
-    variance = float((counts * change**2).sum())
-    return intervals.effective_wilson(min(value, 1.0), variance, 1 / float((weights**2 / safe).sum()), level, _DELTA)
-
-
-def _checked_costs(costs: npt.ArrayLike, classes: int) -> Floats:
-    try:
-        table = np.asarray(costs, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"the cost table is not a table of numbers: give {classes} rows (true) of {classes} columns (answered)") from None
-    if table.shape != (classes, classes):
-        raise DataError(f"the cost table has the shape {table.shape}, expected {(classes, classes)}: a row for each true and a column for each answered class")
-    if not np.isfinite(table).all():
-        row, column = np.argwhere(~np.isfinite(table))[0]
-        raise DataError(f"the cost table has {table[row, column]} in row {row}, column {column}: costs must be finite numbers")
-    return table
-
-
-def _cost(confusion: Integers, table: Floats, level: float) -> Value:
-    """The mean cost of an answer; bounded by the smallest and the largest cost of the table."""
-    images = int(confusion.sum())
-    mean = float((confusion * table).sum() / images)
-    smallest, largest = float(table.min()), float(table.max())
-    if smallest == largest:
-        return without_interval(mean, level, "every answer costs the same")
-    variance = float((confusion * (table - mean) ** 2).sum()) / images**2
-    return intervals.effective_wilson(mean, variance, images, level, "Wilson for the number of images that gives its variance", (smallest, largest))
 
 
 def _own(name: str, metric: OwnMetric, probabilities: Floats, labels: Integers, level: float) -> Value:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.evaluate.intervals import Value, effective_wilson, without_interval
+from rung.evaluate.intervals import Value, logit_interval, without_interval
 from rung.evaluate.predictions import Predictions
 
-_METHOD = "DeLong's variance, Wilson for the number of images that gives it"
+_METHOD = "DeLong's variance, on the logit scale"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def areas(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64],
             each.append(without_interval(area, level, f"one image of {name if count < 2 else 'the others'} has no spread"))
         else:
             variance = float((shares[0] ** 2).sum() + (shares[1] ** 2).sum())
-            each.append(effective_wilson(area, variance, min(count, others), level, _METHOD))
+            each.append(logit_interval(area, variance, min(count, others), level, _METHOD))
     return each, _mean(each, known, influence, smallest, classes, level)
 
 
@@ -63,8 +63,6 @@ def _area(own: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> tupl
 
 
 def _mean(each: list[Value], known: list[float], influence: npt.NDArray[np.float64], smallest: float, classes: tuple[str, ...], level: float) -> Value:
-    from dataclasses import replace
-
     missing = [name for name, value in zip(classes, each, strict=True) if value.value is None]
     reason = f"not defined for {', '.join(missing)}" if missing else ""
     if not known:
@@ -75,7 +73,7 @@ def _mean(each: list[Value], known: list[float], influence: npt.NDArray[np.float
         reason = "; ".join(filter(None, [reason, f"one image has no spread ({', '.join(single)})"]))
         return replace(without_interval(mean, level, reason), classes=len(known))
     variance = float((influence**2).sum()) / len(known) ** 2
-    return replace(effective_wilson(mean, variance, smallest, level, _METHOD), reason=reason, classes=len(known))
+    return replace(logit_interval(mean, variance, smallest, level, _METHOD), reason=reason, classes=len(known))
 
 
 def roc(predictions: Predictions, points: int = 200) -> tuple[Roc, ...]:
