@@ -1,0 +1,260 @@
+"""From the bytes of an image file to 8-bit pixels, in one way everywhere: grey or red, green, blue, turned upright."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from rung.data.sniff import bytes_after_end, what_it_is
+from rung.errors import DataError
+from rung.recipe import Pixels
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+MAX_PIXELS = 178_956_970
+MAX_FILE_BYTES = 512 * 2**20
+MAX_METADATA_BYTES = 4 * 2**20
+
+# What Pillow raises on damaged files; anything else is a mistake of ours and must be seen.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError)
+
+_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 258
+
+
+class UnreadableImage(DataError):
+    """An image file that cannot be used; the text is the reason, without the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One image as it is: uint8 (H,W,C), C is 1 where all channels are equal, else 3.
+
+    format: as Pillow names it; repairs: what was changed to read it; frames: whether it holds more than the first
+    frame, which is the one read; trailing: bytes after its end.
+    """
+
+    image: npt.NDArray[np.uint8]
+    format: str
+    repairs: tuple[str, ...]
+    frames: bool
+    trailing: int
+
+
+def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
+    """Decode one image fully; its format is found by content, never by name.
+
+    Raises: UnreadableImage with the reason.
+    """
+    data = source if isinstance(source, bytes) else read_file(source)
+    if not data:
+        raise UnreadableImage("is empty (0 bytes)")
+    repairs: list[str] = []
+    with _warnings_are_errors():
+        picture = _opened(data, pixels)
+        orientation = _orientation(picture, repairs)
+        try:
+            picture.load()
+        except (*_DAMAGE, Warning) as error:
+            raise UnreadableImage(f"is damaged or cut short ({_text(error)})") from None
+        if picture.format == "PNG" and data[24:25] == b"\x10":
+            repairs.append("16 bits a channel brought to 8")
+        image = _to_uint8(picture, pixels.background, repairs)
+        frames = _has_more_frames(picture)
+    if picture.format != "TIFF":  # Pillow turns TIFF files itself while loading
+        image = _turned(image, orientation)
+    if orientation != 1:
+        repairs.append(f"turned by its EXIF orientation {orientation}")
+    trailing = 0 if frames else bytes_after_end(data, picture.format or "")
+    return Decoded(_one_channel_if_grey(image), picture.format or "", tuple(repairs), frames, trailing)
+
+
+def read_file(path: Path | str) -> bytes:
+    """Read a regular file without ever waiting on a pipe or device.
+
+    Raises: UnreadableImage with the reason.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise UnreadableImage(f"cannot be opened ({error.strerror})") from None
+    with open(handle, "rb", buffering=0) as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage("is not a regular file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise UnreadableImage(f"has {status.st_size / 2**20:,.0f} MB, more than {MAX_FILE_BYTES // 2**20} MB")
+        try:
+            return file.readall()
+        except OSError as error:
+            raise UnreadableImage(f"cannot be read ({error.strerror})") from None
+
+
+def header_size(path: Path | str) -> tuple[int, int] | None:
+    """Return width and height as the file's header states them (before any turning), or None if it cannot be read."""
+    try:
+        with _warnings_are_errors(), open(path, "rb", opener=_open_without_waiting) as file, Image.open(file, formats=FORMATS) as picture:
+            return picture.size
+    except (*_DAMAGE, Warning, Image.DecompressionBombError):
+        return None
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _opened(data: bytes, pixels: Pixels) -> Image.Image:
+    known = what_it_is(data)
+    if known:
+        raise UnreadableImage(known)
+    try:
+        picture = Image.open(BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise UnreadableImage(f"is not an image of a known format ({', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError:
+        raise UnreadableImage(f"has more than {MAX_PIXELS:,} pixels") from None
+    except (*_DAMAGE, Warning) as error:
+        raise UnreadableImage(f"is damaged ({_text(error)})") from None
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(f"has {width} x {height} pixels, more than {MAX_PIXELS:,}")
+    metadata = sum(len(v) for v in picture.info.values() if isinstance(v, str | bytes))
+    if metadata > MAX_METADATA_BYTES:
+        raise UnreadableImage(f"carries {metadata / 2**20:.0f} MB of text or colour profile, more than {MAX_METADATA_BYTES // 2**20} MB")
+    if pixels.reduced_jpeg and isinstance(pixels.size, int):
+        picture.draft(None, (pixels.size, pixels.size))  # None keeps the mode
+    return picture
+
+
+def _orientation(picture: Image.Image, repairs: list[str]) -> int:
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except (*_DAMAGE, Warning):
+        repairs.append("broken EXIF data ignored")
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _turned(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    """Undo one of the eight EXIF orientations of an image (H,W,C): 5 to 8 exchange height and width."""
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _has_more_frames(picture: Image.Image) -> bool:
+    try:
+        return bool(getattr(picture, "is_animated", False))
+    except (*_DAMAGE, Warning):
+        return True  # there is something after the first frame, if only a damaged one
+
+
+def _to_uint8(picture: Image.Image, background: tuple[int, int, int], repairs: list[str]) -> npt.NDArray[np.uint8]:
+    mode = picture.mode
+    if mode.startswith("I;16"):
+        return _from_16_bits(picture, background, repairs)
+    if mode == "F":
+        return _from_float(picture, repairs)
+    if mode == "1":
+        repairs.append("1 bit a pixel brought to 0 and 255")
+        picture, mode = picture.convert("L"), "L"
+    if picture.has_transparency_data:
+        return _over_background(np.asarray(picture.convert("RGBA")), background, repairs)
+    if mode == "CMYK":
+        repairs.append("CMYK turned into red, green, blue")
+    if mode not in ("L", "RGB", "P", "CMYK", "YCbCr", "RGBX", "LA", "PA", "RGBA"):
+        kind = "whole numbers of 32 bits or with sign, which have no agreed white" if mode == "I" else f"{mode} colours"
+        raise UnreadableImage(f"holds {kind}: save it as 8-bit grey or RGB")
+    if mode != "L":
+        return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture)[..., None]
+
+
+def _over_background(image: npt.NDArray[np.uint8], background: tuple[int, int, int], repairs: list[str]) -> npt.NDArray[np.uint8]:
+    alpha = image[..., 3:].astype(np.uint32)
+    if alpha.min() == 255:
+        return image[..., :3]
+    repairs.append("transparent parts put over the background")
+    mixed = (image[..., :3] * alpha + np.array(background, np.uint32) * (255 - alpha) + 127) // 255
+    return mixed.astype(np.uint8)
+
+
+def _from_16_bits(picture: Image.Image, background: tuple[int, int, int], repairs: list[str]) -> npt.NDArray[np.uint8]:
+    """Keep the upper eight bits, as Pillow does where there are three channels of 16 bits."""
+    values = np.asarray(picture).astype(np.uint16)
+    bits = getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))[0]
+    if picture.format != "PNG":
+        repairs.append(f"{bits} bits a channel brought to 8")
+    image: npt.NDArray[np.uint8] = (values >> (bits - 8)).astype(np.uint8)[..., None]
+    clear = picture.info.get("transparency")
+    if isinstance(clear, int) and (values == clear).any():
+        alpha = np.where(values == clear, 0, 255).astype(np.uint8)[..., None]
+        return _over_background(np.concatenate([image, image, image, alpha], axis=2), background, repairs)
+    return image
+
+
+def _from_float(picture: Image.Image, repairs: list[str]) -> npt.NDArray[np.uint8]:
+    values = np.asarray(picture, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise UnreadableImage(f"holds {int((~np.isfinite(values)).sum())} values that are not finite (NaN or infinite)")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 255:
+        raise UnreadableImage(f"holds values from {low:g} to {high:g}: floating point images must be in 0..1 or 0..255")
+    scale = 255 if high <= 1 else 1
+    repairs.append(f"floating point values in 0..{255 // scale} brought to 8 bits")
+    return np.rint(values * scale).astype(np.uint8)[..., None]
+
+
+def _one_channel_if_grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if image.shape[2] == 1:
+        return image
+    for view in (image[::16, ::16], image):  # a sample first: most images are coloured
+        if not ((view[..., 0] == view[..., 1]).all() and (view[..., 0] == view[..., 2]).all()):
+            return image
+    return np.ascontiguousarray(image[..., :1])
+
+
+def _text(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+_filters = threading.Lock()
+_inside = 0
+_saved: warnings.catch_warnings | None = None
+
+
+@contextmanager
+def _warnings_are_errors() -> Iterator[None]:
+    """Raise what Pillow warns of; size warnings are left to our own cap. The filters are one for all threads."""
+    global _inside, _saved
+    with _filters:
+        if _inside == 0:
+            _saved = warnings.catch_warnings()
+            _saved.__enter__()
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _filters:
+            _inside -= 1
+            if _inside == 0 and _saved is not None:
+                _saved.__exit__(None, None, None)
+                _saved = None

@@ -1,0 +1,227 @@
+"""A folder of class folders, or of train, validation and test folders that each hold class folders."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.data.classes import class_name, natural, shown
+from rung.data.found import Files, Found, Refused
+from rung.data.imageset import TEST, TRAIN, VALIDATION, FileNote
+from rung.data.sniff import IMAGE_SUFFIXES, RAW, RAW_SUFFIXES
+from rung.errors import DataError
+
+_PART = re.compile(r"(?:(train(?:ing)?)|(val(?:id(?:ation)?)?)|(test(?:ing)?))(?:[ _-]?(?:set|data|images|\d+))?", re.IGNORECASE)
+_NOT_A_CLASS = frozenset({"__macosx", "@eadir", "lost+found", "__pycache__", "$recycle.bin", "system volume information"})
+_RUBBISH = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+_RUBBISH_SUFFIXES = frozenset({".txt", ".csv", ".json", ".xml", ".md", ".ini", ".log", ".db"})
+
+
+def part_of(name: str) -> int | None:
+    """Return TRAIN, VALIDATION or TEST for a folder named train, train3, val, validation, test_set .., else None."""
+    match = _PART.fullmatch(name)
+    if not match:
+        return None
+    return TRAIN if match[1] else VALIDATION if match[2] else TEST
+
+
+@dataclass
+class _Pile:
+    """What the walk gathers; texts only, so that a million files stay below a gigabyte."""
+
+    base: str
+    paths: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    roots: list[int] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    ignored: list[FileNote] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    visited: set[tuple[int, int]] = field(default_factory=set)
+
+    def ignore(self, path: str, reason: str) -> None:
+        self.ignored.append(FileNote(shown(path), reason))
+
+
+def read(path: Path, allow_empty_classes: bool = False) -> Found:
+    """Return the image files below `path` with the classes that their folders name.
+
+    Raises: DataError for a folder without images, images beside class folders, empty class folders, and for parts
+    (train, test) beside folders that are none.
+    """
+    base = os.path.realpath(path)
+    pile = _Pile(base)
+    folders, _ = _list(pile, "")
+    splits = _split_folders(pile, folders, path)
+    name = class_name(os.path.basename(base)) or "images"
+    roots = [(split, split, part) for split, part in splits] or [(name, "", TRAIN)]
+    index: dict[str, int] = {}
+    empty: list[str] = []
+    for number, (_, below, _) in enumerate(roots):
+        _read_root(pile, below, number, index, empty)
+    if not pile.paths and not pile.refused:
+        held = f"the first names in it are {', '.join(pile.seen[:5])}" if pile.seen else "it is empty"
+        raise DataError(f"no image found in {shown(str(path))}: {held}; expected one folder for each class with image files in it")
+    if empty and not allow_empty_classes:
+        raise DataError(
+            f"{len(empty)} class {'folder is' if len(empty) == 1 else 'folders are'} empty: {', '.join(empty[:20])}"
+            f"{' ..' if len(empty) > 20 else ''}; fill or remove them, or leave them out with --set data.allow_empty_classes=true"
+        )
+    remarks = [f"{len(empty)} empty class folders were left out: {', '.join(empty)}"] if empty else []
+    return _found(pile, name, index, [r[0] for r in roots], np.array([r[2] for r in roots], np.int8), remarks)
+
+
+def _found(pile: _Pile, name: str, index: dict[str, int], root_names: list[str], root_parts: npt.NDArray[np.int8], remarks: list[str]) -> Found:
+    roots = np.array(pile.roots, np.int64)
+    sources = pile.paths if all(p.isascii() for p in pile.paths) else [shown(p) for p in pile.paths]
+    if pile.ignored:
+        kinds = ", ".join(sorted({note.path for note in pile.ignored}, key=natural)[:5])
+        remarks.append(f"{len(pile.ignored)} files and folders that are no images were ignored, such as {kinds}")
+    return Found(
+        name=name,
+        images=Files(pile.base, pile.paths),
+        labels=np.array(pile.labels, np.int64),
+        classes=tuple(index),
+        sources=sources,
+        parts=root_parts[roots],
+        roots=roots,
+        root_names=tuple(shown(r) for r in root_names),
+        refused=tuple(pile.refused),
+        repaired=tuple(pile.ignored),
+        remarks=tuple(remarks),
+    )
+
+
+def _split_folders(pile: _Pile, folders: list[str], path: Path) -> list[tuple[str, int]]:
+    """Return the folders that are parts of the data with their part, or none where the folders are classes."""
+    splits = [(f, part) for f in folders if (part := part_of(f)) is not None and _holds_class_folders(pile, f)]
+    if not splits:
+        return []
+    others = [f for f in folders if f not in dict(splits)]
+    if not others:
+        return sorted(splits, key=lambda split: split[1])
+    if any(part == TRAIN for _, part in splits) and len(splits) > 1:
+        raise DataError(
+            f"{shown(str(path))} holds parts of the data ({', '.join(shown(f) for f, _ in splits)}) and other folders ({', '.join(map(shown, others[:5]))}): "
+            f"move the others out, or name the folders to use one by one"
+        )
+    return []
+
+
+def _holds_class_folders(pile: _Pile, folder: str) -> bool:
+    folders, files = _list(pile, folder, note=False)
+    return bool(folders) and not any(_is_image_name(f) for f in files)
+
+
+def _read_root(pile: _Pile, below: str, number: int, index: dict[str, int], empty: list[str]) -> None:
+    folders, files = _list(pile, below)
+    lying = [f for f in files if _is_image_name(f)]
+    where = shown(os.path.join(pile.base, below)) if below else shown(pile.base)
+    if lying:
+        beside = f"beside the class folders {', '.join(map(shown, folders[:5]))}" if folders else "and no class folder"
+        raise DataError(
+            f"{len(lying)} images lie in {where} itself ({', '.join(map(shown, lying[:5]))}) {beside}: which class are they? "
+            f"Put each into the folder of its class"
+        )
+    for file in files:
+        pile.ignore(os.path.join(below, file), "not in a class folder")
+        pile.seen.append(shown(os.path.join(below, file)))
+    for folder in folders:
+        relative = os.path.join(below, folder)
+        before = len(pile.paths), len(pile.refused)
+        label = index.setdefault(class_name(folder), len(index))
+        _walk(pile, relative, label, number)
+        if (len(pile.paths), len(pile.refused)) == before:
+            empty.append(shown(relative))
+            pile.seen.append(shown(relative) + os.sep)
+
+
+def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
+    """Gather the image files of one class folder and its subfolders, each folder once."""
+    status = os.stat(os.path.join(pile.base, below))
+    if (status.st_dev, status.st_ino) in pile.visited:
+        pile.ignore(below, "a link to a folder that was read already")
+        return
+    pile.visited.add((status.st_dev, status.st_ino))
+    folders, files = _list(pile, below)
+    for file in files:
+        path = os.path.join(below, file)
+        if _is_rubbish(file):
+            pile.ignore(path, "no image by its name")
+            pile.seen.append(shown(path))
+        elif reason := _why_not(os.path.join(pile.base, path), pile.base):
+            pile.refused.append(Refused(shown(path), reason, label))
+        else:
+            pile.paths.append(path)
+            pile.labels.append(label)
+            pile.roots.append(root)
+    for folder in folders:
+        path = os.path.join(below, folder)
+        if os.path.islink(os.path.join(pile.base, path)) and (reason := _outside(os.path.join(pile.base, path), pile.base)):
+            pile.refused.append(Refused(shown(path), reason, label))
+        else:
+            _walk(pile, path, label, root)
+
+
+def _why_not(path: str, base: str) -> str | None:
+    """Return why a name in a class folder cannot be an image file, without opening it."""
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            if not os.path.exists(path):
+                return f"is a broken link to {shown(os.readlink(path))}"
+            if reason := _outside(path, base):
+                return reason
+            mode = os.stat(path).st_mode
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    if not stat.S_ISREG(mode):
+        return f"is {_kind(mode)}, not a file"
+    return RAW if os.path.splitext(path)[1].lower() in RAW_SUFFIXES else None
+
+
+def _outside(path: str, base: str) -> str | None:
+    real = os.path.realpath(path)
+    return None if real.startswith(base + os.sep) else f"is a link out of the folder, to {shown(real)}: copy what it leads to (cp -rL)"
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISDIR, "a folder"))
+    return next((word for test, word in kinds if test(mode)), "something else")
+
+
+def _is_rubbish(file: str) -> bool:
+    return file.startswith(".") or file.lower() in _RUBBISH or os.path.splitext(file)[1].lower() in _RUBBISH_SUFFIXES
+
+
+def _is_image_name(file: str) -> bool:
+    return not file.startswith(".") and os.path.splitext(file)[1].lower() in IMAGE_SUFFIXES
+
+
+def _list(pile: _Pile, below: str, note: bool = True) -> tuple[list[str], list[str]]:
+    """Return the names of folders that can hold classes and of all else, each in natural order."""
+    folders, files = [], []
+    for name, is_folder in _entries(os.path.join(pile.base, below) if below else pile.base):
+        if not is_folder:
+            files.append(name)
+        elif name.startswith(".") or name.lower() in _NOT_A_CLASS:
+            if note:
+                pile.ignore(os.path.join(below, name), "a folder of the system, not of images")
+        else:
+            folders.append(name)
+    return sorted(folders, key=natural), sorted(files, key=natural)
+
+
+def _entries(folder: str) -> Iterator[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                yield entry.name, entry.is_dir()
+    except OSError as error:
+        raise DataError(f"cannot read the folder {shown(folder)} ({error.strerror})") from None

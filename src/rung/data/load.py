@@ -1,0 +1,228 @@
+"""Any source of labelled images as one ImageSet: read, unite, pick classes, check, decode."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.data import classes as naming
+from rung.data.files import check_left_out, common_size, decode_files, fit_array
+from rung.data.formats import cifar, digits, folder
+from rung.data.found import Files, Found
+from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
+from rung.data.pixels import AUTO_SIZE
+from rung.data.unite import unite
+from rung.errors import DataError, RecipeError, did_you_mean
+from rung.recipe import Data, Pixels
+
+Progress = Callable[[int, int], None]
+
+NAMES = ("digits", "cifar10", "cifar100")
+
+
+def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, download_progress: Progress | None = None) -> ImageSet:
+    """Return the images that `data` names, prepared as `pixels` says.
+
+    `progress` is called with images decoded and images in all, `download_progress` with bytes here and bytes in all.
+    Raises: DataError where they cannot be found or used; RecipeError for classes that do not exist.
+    """
+    if not data.sources:
+        raise RecipeError(f"no data named: give a name ({', '.join(NAMES)}) or the path of a folder or .npz file")
+    return finish([_read(source, data, download_progress) for source in data.sources], data, pixels, progress)
+
+
+def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progress | None = None) -> ImageSet:
+    """Return what readers found as one ImageSet: united, picked, checked and prepared.
+
+    Raises: as `load`.
+    """
+    sources = unite(found)
+    rule = sources[0].validation_rule if len(sources) == 1 and not data.classes and not data.per_class else "fraction"
+    if data.classes:
+        sources = _pick(sources, data.classes)
+    sources = _without_empty(sources, data.allow_empty_classes)
+    warnings = _check_classes(sources)
+    if data.per_class:
+        sources = _first_of_each_class(sources, data.per_class)
+    size = pixels.size if isinstance(pixels.size, int) else _auto_size(sources)
+    images = _together(sources, size, pixels.model_copy(update={"size": size}), data.strict, progress)
+    images = replace(images, warnings=(*warnings, *images.warnings, *_check_counts(images)), validation_rule=rule)
+    if data.strict and images.warnings:
+        raise DataError(f"data.strict allows no warning: {images.warnings[0]}")
+    return images
+
+
+def _read(source: str, data: Data, download_progress: Progress | None) -> Found:
+    """Read one source: a name, or else a path; names beat folders."""
+    if source == "digits":
+        return digits.read()
+    if source.partition(":")[0] in ("cifar10", "cifar100") and (":" not in source or source.startswith("cifar100:")):
+        return cifar.read(source, download_progress)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return folder.read(path, data.allow_empty_classes)
+    if not os.path.lexists(path):
+        raise DataError(_not_there(source, path))
+    raise DataError(f"{source} is not a folder or an .npz file: give a folder of class folders, an .npz, or a name ({', '.join(NAMES)})")
+
+
+def _not_there(source: str, path: Path) -> str:
+    if len(path.parts) == 1 and not source.startswith((".", "~")):
+        return f"'{source}' is no data that rung knows, and no folder of that name is in {Path.cwd()}: {did_you_mean(source, NAMES)}"
+    parent = next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
+    held = sorted((naming.shown(n) for n in os.listdir(parent) if not n.startswith(".")), key=naming.natural)
+    step = path.absolute().relative_to(parent).parts[0]
+    names = f"it holds {', '.join(held[:5])}{' ..' if len(held) > 5 else ''}" if held else "it is empty"
+    close = did_you_mean(step, held) if held else ""
+    return f"{source} does not exist; the nearest folder that does is {parent}: {names}" + (f"; {close}" if close.startswith("did") else "")
+
+
+def _pick(sources: list[Found], text: str) -> list[Found]:
+    known = sources[0].classes
+    wanted = naming.parse(text, known)
+    classes, to = naming.mapping(wanted, known)
+    coarse: tuple[str | None, ...] | None = None
+    groups = sources[0].coarse
+    if groups is not None:
+        of_class = [{groups[known.index(old)] for old in wanted[name]} for name in classes]
+        coarse = tuple(next(iter(g)) if len(g) == 1 else None for g in of_class)
+    return [found.relabel(to, classes, coarse) for found in sources]
+
+
+def _without_empty(sources: list[Found], allowed: bool) -> list[Found]:
+    """Leave out classes that have no file at all. Raises: DataError where that is not allowed."""
+    classes = sources[0].classes
+    used = {int(k) for f in sources for k in np.unique(f.labels)} | {r.label for f in sources for r in f.refused}
+    empty = [name for k, name in enumerate(classes) if k not in used]
+    if not empty:
+        return sources
+    if not allowed:
+        raise DataError(f"{len(empty)} classes have no image: {', '.join(empty[:20])}; leave them out with --set data.allow_empty_classes=true")
+    kept = {name: (name,) for k, name in enumerate(classes) if k in used}
+    names, to = naming.mapping(kept, classes)
+    coarse = sources[0].coarse
+    return [f.relabel(to, names, coarse and tuple(coarse[classes.index(n)] for n in names)) for f in sources]
+
+
+def _root_names(sources: Sequence[Found]) -> tuple[tuple[str, ...], list[int]]:
+    """Return the names of all roots, and for each source the index of its first."""
+    names = tuple(root for f in sources for root in f.root_names)
+    return names, [0, *np.cumsum([len(f.root_names) for f in sources])[:-1].tolist()]
+
+
+def _check_classes(sources: list[Found]) -> list[str]:
+    """Return warnings; sources share their classes. Raises: DataError where classes and parts do not fit."""
+    classes = sources[0].classes
+    labels = np.concatenate([f.labels for f in sources])
+    parts = np.concatenate([f.parts for f in sources])
+    root_names, offsets = _root_names(sources)
+    presence = np.zeros((len(classes), len(root_names)), dtype=bool)
+    for found, offset in zip(sources, offsets, strict=True):
+        presence[found.labels, found.roots + offset] = True
+    warnings = naming.check_spelling(classes, presence, root_names)
+    if len(classes) < 2:
+        raise DataError(f"there is only one class, {', '.join(classes)}: two are needed to tell apart")
+    counts = np.stack([np.bincount(labels[parts == part], minlength=len(classes)) for part in range(len(PARTS))])
+    if not counts[TRAIN].any():
+        given = ", ".join(PARTS[p] for p in (VALIDATION, TEST) if counts[p].any())
+        raise DataError(f"there are no training images: all {len(labels)} lie in {given or 'no part'}")
+    trained = [c for c, n in zip(classes, counts[TRAIN], strict=True) if n]
+    for part in (TEST, VALIDATION):
+        for label in np.flatnonzero((counts[part] > 0) & (counts[TRAIN] == 0)):
+            where = f"the {PARTS[part]} part ({counts[part][label]} images)"
+            raise DataError(f"class '{classes[label]}' is in {where} but not in train: {did_you_mean(classes[label], trained)}")
+        absent = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts[TRAIN] > 0))]
+        if counts[part].any() and absent:
+            warnings.append(f"{len(absent)} classes have no image in the {PARTS[part]} part: {', '.join(absent[:10])}")
+    return warnings
+
+
+def _first_of_each_class(sources: list[Found], count: int) -> list[Found]:
+    """Keep the first `count` training rows of each class; rows of other parts stay."""
+    labels = np.concatenate([f.labels for f in sources])
+    keep = np.concatenate([f.parts for f in sources]) != TRAIN
+    for label in range(len(sources[0].classes)):
+        keep[np.flatnonzero(~keep & (labels == label))[:count]] = True
+    ends = np.cumsum([len(f) for f in sources])
+    return [f.take(np.flatnonzero(keep[end - len(f) : end])) for f, end in zip(sources, ends, strict=True)]
+
+
+def _auto_size(sources: list[Found]) -> int:
+    """Return the side of the images where all are square, of one size and AUTO_SIZE at most; else AUTO_SIZE."""
+    sides: set[int | None] = set()
+    for found in sources:
+        if isinstance(found.images, Files):
+            sides.add(common_size(found.images))
+        elif len(found):
+            _, height, width, _ = found.images.shape
+            sides.add(height if height == width <= AUTO_SIZE else None)
+    return next(iter(sides)) or AUTO_SIZE if len(sides) == 1 else AUTO_SIZE
+
+
+def _together(sources: list[Found], size: int, pixels: Pixels, strict: bool, progress: Progress | None) -> ImageSet:
+    """Decode and fit every source and put them one after the other."""
+    total, done = sum(len(f) for f in sources), 0
+    decoded = []
+    for found in sources:
+        step = None if progress is None else partial(_shifted, progress, done, total)
+        decoded.append(decode_files(found, size, pixels, step) if isinstance(found.images, Files) else fit_array(found, size, pixels))
+        done += len(found)
+        if progress:
+            progress(done, total)
+    sources = [f.take(d.rows) for f, d in zip(sources, decoded, strict=True)]
+    refused = [r for f, d in zip(sources, decoded, strict=True) for r in (*f.refused, *d.refused)]
+    labels = np.concatenate([f.labels for f in sources])
+    check_left_out(refused, labels, sources[0].classes, strict)
+    images, remarks = _one_colour([d.images for d in decoded], sum(d.grey for d in decoded), pixels)
+    names, offsets = _root_names(sources)
+    coarse = sources[0].coarse
+    return ImageSet(
+        name="+".join(f.name for f in sources),
+        images=images,
+        labels=labels,
+        classes=sources[0].classes,
+        sources=tuple(s for f in sources for s in f.sources),
+        parts=np.concatenate([f.parts for f in sources]),
+        roots=np.concatenate([f.roots + offset for f, offset in zip(sources, offsets, strict=True)]),
+        root_names=names,
+        digests=np.concatenate([d.digests for d in decoded]),
+        coarse=None if coarse is None or None in coarse else tuple(c for c in coarse if c is not None),
+        dropped=tuple(FileNote(r.path, r.reason) for r in refused),
+        repaired=tuple(note for f, d in zip(sources, decoded, strict=True) for note in (*f.repaired, *d.repaired)),
+        warnings=tuple(w for f, d in zip(sources, decoded, strict=True) for w in (*f.warnings, *d.warnings)),
+        remarks=(*(r for f in sources for r in f.remarks), *remarks),
+    )
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
+
+
+def _one_colour(images: list[npt.NDArray[np.uint8]], grey: int, pixels: Pixels) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Join the images of all sources in the one number of channels that all need."""
+    count, channels = sum(len(i) for i in images), max(i.shape[3] for i in images)
+    widened = [np.repeat(i, 3, axis=3) if i.shape[3] < channels else i for i in images]
+    remarks = []
+    if pixels.colour == "auto" and channels == 3 and grey:
+        remarks.append(f"{grey} of {count} images are grey: all have 3 channels because the other {count - grey} are in colour")
+    return widened[0] if len(widened) == 1 else np.concatenate(widened), remarks
+
+
+def _check_counts(images: ImageSet) -> list[str]:
+    """Return warnings on classes with one training image and on images without any contrast."""
+    warnings = []
+    single = [c for c, n in zip(images.classes, np.bincount(images.labels[images.parts == TRAIN], minlength=len(images.classes)), strict=True) if n == 1]
+    if single:
+        warnings.append(f"{len(single)} classes have one training image, which cannot be split by class: {', '.join(single[:10])}")
+    flat = images.images.reshape(len(images), -1)
+    plain = np.flatnonzero((flat[:, :8] == flat[:, :1]).all(axis=1))  # the first values rule out most images
+    plain = plain[(flat[plain] == flat[plain, :1]).all(axis=1)]
+    if len(plain):
+        warnings.append(f"{len(plain)} images have all pixels equal (such as {images.sources[plain[0]]})")
+    return warnings
