@@ -39,6 +39,8 @@ def means(confusion: npt.NDArray[np.int64], classes: Sequence[str], level: float
 
 def _mean(counts: Floats, classes: Sequence[str], name: str, weighted: bool, level: float) -> Value:
     defined = _ratio(counts, name)[1] > 0
+    if weighted and not counts.sum(axis=1)[defined].any():
+        return replace(without_interval(None, level, "no class that was answered has images"), classes=0)
     value, _, images = _change(counts, name, weighted, defined)
     a_class = counts.sum() / np.count_nonzero(counts.sum(axis=1))
     reasons = [_left_out(counts, classes, name)]

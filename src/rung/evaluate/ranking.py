@@ -63,8 +63,9 @@ def _area(own: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> tupl
 
 
 def _mean(each: list[Value], known: list[float], influence: npt.NDArray[np.float64], smallest: float, classes: tuple[str, ...], level: float) -> Value:
-    missing = [name for name, value in zip(classes, each, strict=True) if value.value is None]
-    reason = f"not defined for {', '.join(missing)}" if missing else ""
+    missing = {name: value.reason for name, value in zip(classes, each, strict=True) if value.value is None}
+    why = next((text for text in missing.values() if text.startswith("every")), "without images")
+    reason = f"not over {', '.join(missing)}: {why}" if missing else ""
     if not known:
         return replace(without_interval(None, level, reason), classes=0)
     mean = float(np.mean(known))
