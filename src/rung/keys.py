@@ -10,7 +10,7 @@ Mixing: the SplitMix64 finaliser (Steele, Lea and Flood, "Fast splittable pseudo
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ def _signed(bits: int) -> int:
     return bits - (1 << 64) if bits >= 1 << 63 else bits
 
 
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
+GOLDEN = _signed(0x9E3779B97F4A7C15)
 _MULTIPLY_1 = _signed(0xBF58476D1CE4E5B9)
 _MULTIPLY_2 = _signed(0x94D049BB133111EB)
 
@@ -44,7 +44,7 @@ def _mix_integer(x: int) -> int:
 def stream(seed: int, purpose: str, epoch: int = 0) -> int:
     """Return the int64 key of one purpose in one epoch; `purpose` is any word, equal words give equal streams."""
     word = int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
-    return _mix_integer(_mix_integer(_mix_integer(seed + _GOLDEN) ^ word) + epoch * _GOLDEN)
+    return _mix_integer(_mix_integer(_mix_integer(seed + GOLDEN) ^ word) + epoch * GOLDEN)
 
 
 def torch_seed(seed: int, purpose: str, epoch: int = 0) -> int:
@@ -54,12 +54,16 @@ def torch_seed(seed: int, purpose: str, epoch: int = 0) -> int:
 
 def row_keys(key: int, rows: Int64) -> Int64:
     """Return one int64 key for each row number (N,) of a stream."""
-    return mix(rows * _GOLDEN + key)
+    return mix(rows * GOLDEN + key)
 
 
-def uniform(keys: Int64, index: int) -> Int64:
+@overload
+def uniform(keys: npt.NDArray[np.int64], index: int) -> npt.NDArray[np.float64]: ...
+@overload
+def uniform(keys: torch.Tensor, index: int) -> torch.Tensor: ...
+def uniform(keys: Any, index: int) -> Any:
     """Return draw `index` of each key (any shape) as floats in [0, 1), in steps of 2**-24 (float32 holds each exactly)."""
-    bits = (mix(keys + _signed((index + 1) * _GOLDEN % (1 << 64))) >> 40) & 0xFFFFFF
+    bits = (mix(keys + _signed((index + 1) * GOLDEN % (1 << 64))) >> 40) & 0xFFFFFF
     return bits * 2.0**-24
 
 
