@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from rung.data import classes as naming
 from rung.data.files import check_left_out, common_size, decode_files, fit_array
-from rung.data.formats import cifar, digits, folder
+from rung.data.formats import arrays, cifar, digits, folder, npz
 from rung.data.found import Files, Found
 from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
-from rung.data.pixels import AUTO_SIZE
+from rung.data.pixels import AUTO_SIZE, fit_all
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Pixels
@@ -35,6 +35,49 @@ def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, downlo
     if not data.sources:
         raise RecipeError(f"no data named: give a name ({', '.join(NAMES)}) or the path of a folder or .npz file")
     return finish([_read(source, data, download_progress) for source in data.sources], data, pixels, progress)
+
+
+def is_name(source: str) -> bool:
+    """Return whether a source is the name of known data, which beats a folder of that name ("./digits" is the folder)."""
+    return source in NAMES or source.startswith("cifar100:")
+
+
+def from_arrays(
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    classes: Sequence[str] | None = None,
+    test_images: npt.ArrayLike | None = None,
+    test_labels: npt.ArrayLike | None = None,
+    validation_images: npt.ArrayLike | None = None,
+    validation_labels: npt.ArrayLike | None = None,
+    layout: arrays.Layout = "auto",
+    pixels: Pixels | None = None,
+    name: str = "arrays",
+) -> ImageSet:
+    """Return images (N,H,W,C), (N,C,H,W), (N,H,W) or flat rows, and labels, as one ImageSet.
+
+    Values are uint8, or floating point in 0..1. Labels are whole numbers 0..K-1, one-hot rows or names; `classes` names
+    the numbers, and the ImageSet keeps its order. Raises: DataError where they do not fit.
+    """
+    given = {"train": (images, labels), "validation": (validation_images, validation_labels), "test": (test_images, test_labels)}
+    parts = {}
+    for part, (x, y) in given.items():
+        if (x is None) != (y is None):
+            raise DataError(f"{part}_images and {part}_labels belong together: only the {'labels' if x is None else 'images'} were given")
+        if x is not None and y is not None:
+            parts[part] = (x, y)
+    return finish([arrays.found(parts, classes, layout, name)], Data(), pixels or Pixels())
+
+
+def image_array(images: npt.ArrayLike, pixels: Pixels, channels: int) -> npt.NDArray[np.uint8]:
+    """Return images in an array as `from_arrays` prepares them, uint8 (N,S,S,channels); `pixels.size` must be a number.
+
+    Raises: DataError as `from_arrays`.
+    """
+    if not isinstance(pixels.size, int):
+        raise RecipeError("pixels.size = 'auto' is not known yet: take the recipe of the run, where it is resolved")
+    return fit_all(arrays.as_images(images)[0], pixels.size, channels, pixels)
 
 
 def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progress | None = None) -> ImageSet:
@@ -60,11 +103,11 @@ def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progres
 
 def _read(source: str, data: Data, download_progress: Progress | None) -> Found:
     """Read one source: a name, or else a path; names beat folders."""
-    if source == "digits":
-        return digits.read()
-    if source.partition(":")[0] in ("cifar10", "cifar100") and (":" not in source or source.startswith("cifar100:")):
-        return cifar.read(source, download_progress)
+    if is_name(source):
+        return digits.read() if source == "digits" else cifar.read(source, download_progress)
     path = Path(source).expanduser()
+    if path.suffix.lower() == ".npz" and path.is_file():
+        return npz.read(path, data.layout)
     if path.is_dir():
         return folder.read(path, data.allow_empty_classes)
     if not os.path.lexists(path):

@@ -17,14 +17,16 @@ from rung.errors import DataError
 
 
 def unite(found: Sequence[Found]) -> list[Found]:
-    """Return the sources with the same classes, in natural order of their names, and with row names that are unique.
+    """Return the sources with the same classes and with row names that are unique.
 
-    Of several sources, one that names no parts itself and is called train.., val.. or test.. is that part.
+    One source keeps the order of its classes; those of several are in natural order of their names. Of several sources,
+    one that names no parts itself and is called train.., val.. or test.. is that part.
     Raises: DataError for a source that is given twice or lies in another.
     """
+    if len(found) == 1:
+        return list(found)
     _check_apart(found)
-    if len(found) > 1:
-        found = [_renamed(f, name) for f, name in zip(found, _unique_names(found), strict=True)]
+    found = [_renamed(f, name) for f, name in zip(found, _unique_names(found), strict=True)]
     classes = tuple(sorted({c for f in found for c in f.classes}, key=natural))
     groups: dict[str, set[str | None]] = {c: set() for c in classes}
     for f in found:

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,16 +83,18 @@ def _found(pile: _Pile, name: str, index: dict[str, int], root_names: list[str],
     if pile.ignored:
         kinds = ", ".join(sorted({note.path for note in pile.ignored}, key=natural)[:5])
         remarks.append(f"{len(pile.ignored)} files and folders that are no images were ignored, such as {kinds}")
+    classes = tuple(sorted(index, key=natural))
+    position = np.array([classes.index(name) for name in index], np.int64)
     return Found(
         name=name,
         images=Files(pile.base, pile.paths),
-        labels=np.array(pile.labels, np.int64),
-        classes=tuple(index),
+        labels=position[np.array(pile.labels, np.int64)],
+        classes=classes,
         sources=sources,
         parts=root_parts[roots],
         roots=roots,
         root_names=tuple(shown(r) for r in root_names),
-        refused=tuple(pile.refused),
+        refused=tuple(replace(r, label=int(position[r.label])) for r in pile.refused),
         repaired=tuple(pile.ignored),
         remarks=tuple(remarks),
     )
