@@ -168,6 +168,7 @@ PICTURED = {
     "residual": lambda: layers(deep(3), 3, 224),
     "60 layers": lambda: layers(deep(29), 3, 224),
     "attending": lambda: layers(Attending(), 3, 32),
+    "maps last": lambda: layers(nn.Sequential(nn.Conv2d(3, 64, 1), *[nn.Conv2d(64, 64, 1) for _ in range(17)]), 3, 32),
 }
 every_picture = pytest.mark.parametrize("name", PICTURED)
 
@@ -212,6 +213,9 @@ def test_everything_lies_inside_the_picture_and_no_texts_meet(name: str) -> None
         for polygon in group.iter(f"{SVG}polygon"):
             corners = [tuple(map(float, corner.split(","))) for corner in polygon.attrib["points"].split()]
             assert all(0 <= x <= width and 0 <= y <= height for x, y in corners)
+        for path in group.iter(f"{SVG}path"):  # "M x y" and relative steps are an arrow, with "H x" a bracket
+            place = path.attrib["d"]
+            assert float(re.findall(r"H([\d.]+)", place)[0] if "H" in place else float(place[1:].split()[0]) + 16) <= width
     placed = texts(svg)
     assert all(left >= 0 and right <= width and 0 < baseline < height for left, right, baseline, _ in placed), [t for t in placed if t[1] > width]
     for one, other in pairwise(sorted(placed, key=lambda t: (t[2], t[0]))):

@@ -175,6 +175,10 @@ TOO_SMALL = {
         r"use pixels.size of 16 or more, or network.padding = 'same'$",
     ),
     "pooling": (CNN(), 4, r"block 3 of 3 \(128 filters\) 1x1 pixel arrives at the 2x2 pooling; use pixels.size of 8 or more, or fewer blocks"),
+    "as many pixels as a convolution takes away": (
+        CNN(filters=(4,), kernel_size=5, padding="valid"), 4,
+        r"block 1 of 1 \(4 filters\) 4x4 pixels arrive at the 5x5 convolution; use pixels.size of 6 or more, or network.padding = 'same'$",
+    ),
     "same is not enough": (CNN(padding="valid"), 6, r"use pixels.size of 22 or more, or network.padding = 'same' and fewer blocks in network.filters$"),
     "no size is enough": (CNN(filters=(4,) * 14), 32, r"block 6 of 14 .* 2x2 pooling; use fewer blocks in network.filters$"),
 }  # fmt: skip
