@@ -44,18 +44,20 @@ def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any
     path = root / _NAME
     atomic.make_folder(root)
     with _opened(path) as handle:
-        rows, cut = _repaired(handle, path)
-        if not rows:
-            rows = [_sealed({"ledger": os.urandom(8).hex(), "time": _now()})]
-            atomic.append_to(handle, atomic.encode_line(rows[0]), path)
+        content, cut = _repaired(handle, path)
+        if not content:
+            first = _sealed({"ledger": os.urandom(8).hex(), "time": _now()})
+            content = atomic.encode_line(first)
+            atomic.append_to(handle, content, path)
             atomic.sync_folder(root)
-        number = 1 + sum(row.get("key") == key for row in rows)
+        ends = _row(content[: content.index(b"\n") + 1], path), _row(content[content.rfind(b"\n", 0, -1) + 1 :], path)
+        number = 1 + content.count(b"\n" + to_bytes(dumps({"key": key, "number": 0}))[: -len("0}")])
         line = {"key": key, "number": number, "time": _now(), "version": _version(), **entry}
         if cut:
             line["torn_bytes_cut"] = cut
-        line = _sealed({**line, "before": rows[-1].get("hash")})
+        line = _sealed({**line, "before": ends[1].get("hash")})
         atomic.append_to(handle, atomic.encode_line(line), path)
-        return {**line, "ledger": rows[0].get("ledger")}
+        return {**line, "ledger": ends[0].get("ledger")}
 
 
 def openings(root: Path, key: str) -> list[dict[str, Any]]:
@@ -76,6 +78,8 @@ def verify(root: Path) -> int:
         row = _row_or_none(line)
         if row is None or atomic.encode_line(_sealed({k: v for k, v in row.items() if k != "hash"})) != line:
             raise VerificationError(f"{place} was changed: its SHA-256 does not fit its content")
+        if not rows and "ledger" not in row:
+            raise VerificationError(f"{place} does not name a ledger, as its first line does: that one was removed")
         if rows:
             if row.get("before") != rows[-1]["hash"]:
                 raise VerificationError(f"{place} does not follow line {number - 1}: a line was removed, added or moved")
@@ -113,13 +117,22 @@ def _opened(path: Path) -> Iterator[int]:
             os.close(handle)
 
 
-def _repaired(handle: int, path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the whole rows, after cutting off what a killed writer left of a last line, and how many bytes that was."""
-    size = os.fstat(handle).st_size
-    lines = atomic.split_lines(os.pread(handle, size, 0), path)
-    if lines.torn:
-        os.ftruncate(handle, size - len(lines.torn))
-    return lines.rows, len(lines.torn)
+def _repaired(handle: int, path: Path) -> tuple[bytes, int]:
+    """Return the bytes of the whole lines, after cutting off what a killed writer left of a last one, and how many bytes that was."""
+    content = os.pread(handle, os.fstat(handle).st_size, 0)
+    start = content.rfind(b"\n", 0, -1) + 1
+    torn = content[start:]
+    if not torn or (torn.endswith(b"\n") and _row_or_none(torn) is not None):
+        return content, 0
+    os.ftruncate(handle, start)
+    return content[:start], len(torn)
+
+
+def _row(line: bytes, path: Path) -> dict[str, Any]:
+    row = _row_or_none(line)
+    if row is None:
+        raise RunError(f"{path} is damaged: {line[:60]!r} is no line of a ledger; put back a copy of it, or choose another folder of runs with --out")
+    return row
 
 
 def _whole_lines(path: Path) -> list[bytes]:

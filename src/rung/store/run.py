@@ -172,7 +172,7 @@ def open_run(text: str | Path, root: Path) -> Run:
     if is_word and _is_run(root / word):
         return Run(root / word)
     folder = Path(word)
-    if folder.is_dir():
+    if word and folder.is_dir():
         if not _is_run(folder):
             raise RunError(f"{folder} is not a run: it has no recipe.toml")
         return Run(folder if folder.name not in ("", "..") else folder.resolve())

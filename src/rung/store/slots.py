@@ -171,8 +171,14 @@ def _bytes_or_none(path: Path) -> bytes | None:
 
 
 def _purge(folder: Path) -> None:
-    """Remove data files that no slot names; in a damaged slot file the name counts wherever it can still be read."""
-    named = {name.decode() for slot in _SLOTS for name in _DATA_NAME_BYTES.findall(_bytes_or_none(folder / f"{slot}.json") or b"")}
+    """Remove data files that no slot names; in a damaged slot file the name counts wherever it can still be read.
+
+    Raises: OSError, with nothing removed, if a slot file is there and cannot be read: what it names is not known then.
+    """
+    named: set[str] = set()
+    for slot in _SLOTS:
+        with contextlib.suppress(FileNotFoundError):
+            named |= {name.decode() for name in _DATA_NAME_BYTES.findall((folder / f"{slot}.json").read_bytes())}
     for path in sorted(folder.iterdir()):
         if _DATA_NAME.fullmatch(path.name) and path.name not in named:
             path.unlink(missing_ok=True)
