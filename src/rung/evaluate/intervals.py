@@ -72,6 +72,24 @@ def wilson(hits: int, count: int, level: float) -> Value:
     return with_interval(hits / count, low, high, level, "Wilson")
 
 
+def share(hits: int, count: int, level: float, reason: str) -> Value:
+    """Return hits / count with Wilson's interval; not defined, for `reason`, where count is 0."""
+    return wilson(hits, count, level) if count else without_interval(None, level, reason)
+
+
+def f1(hits: int, union: int, level: float, reason: str) -> Value:
+    """Return F1 of a class from its hits and the images that are of it or were called it; not defined, for `reason`, where there are none.
+
+    F1 = 2 J / (1 + J) rises with the share J of hits in the union, so Wilson's interval of J carries over
+    (Hand, Christen and Kirielle, "F*: an interpretable transformation of the F-measure", Machine Learning 110, 2021).
+    """
+    if not union:
+        return without_interval(None, level, reason)
+    value = 2 * hits / (union + hits)
+    low, high = (2 * j / (1 + j) for j in wilson_bounds(hits / union, union, level))
+    return with_interval(value, min(low, value), max(high, value), level, "Wilson on the share of hits in the union")
+
+
 def effective_wilson(value: float, variance: float, count: float, level: float, method: str, bounds: tuple[float, float] = (0.0, 1.0)) -> Value:
     """Return a mean inside `bounds` with Wilson's interval for as many images as would give its variance.
 

@@ -187,19 +187,6 @@ def _top(predictions: Predictions, count: int, level: float) -> Value | None:
     return intervals.wilson(int((rank < count).sum()), len(labels), level)
 
 
-def _share(hits: int, count: int, level: float, reason: str) -> Value:
-    return intervals.wilson(hits, count, level) if count else without_interval(None, level, reason)
-
-
-def _f1(hits: int, union: int, level: float, reason: str) -> Value:
-    """F1 = 2 J / (1 + J) rises with the share J of hits among the images of the class or called it, so Wilson's interval of J carries over
-    (Hand, Christen and Kirielle, "F*: an interpretable transformation of the F-measure", Machine Learning 110, 2021)."""
-    if not union:
-        return without_interval(None, level, reason)
-    value, low, high = (2 * j / (1 + j) for j in (hits / union, *intervals.wilson_bounds(hits / union, union, level)))
-    return intervals.with_interval(2 * hits / (union + hits), min(low, value), max(high, value), level, "Wilson on the share of hits in the union")
-
-
 def _per_class(confusion: Integers, classes: Sequence[str], aucs: Sequence[Value], level: float) -> tuple[ClassScores, ...]:
     support, answered = confusion.sum(axis=1).tolist(), confusion.sum(axis=0).tolist()
     rows = []
@@ -211,9 +198,9 @@ def _per_class(confusion: Integers, classes: Sequence[str], aucs: Sequence[Value
                 name=name,
                 support=support[k],
                 answered=answered[k],
-                precision=_share(hits, answered[k], level, never),
-                recall=_share(hits, support[k], level, absent),
-                f1=_f1(hits, support[k] + answered[k] - hits, level, f"{absent}, and it was never answered"),
+                precision=intervals.share(hits, answered[k], level, never),
+                recall=intervals.share(hits, support[k], level, absent),
+                f1=intervals.f1(hits, support[k] + answered[k] - hits, level, f"{absent}, and it was never answered"),
                 auc=aucs[k],
             )
         )
