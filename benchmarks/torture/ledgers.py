@@ -73,7 +73,7 @@ def _judge(root: Path, acknowledged: set[str]) -> list[str]:
     openings = ledger.openings(root, "images")
     present = Counter(row["word"] for row in openings)
     failures = [f"{word} was acknowledged and is there {present[word]} times" for word in sorted(acknowledged) if present[word] != 1]
-    failures += [f"opening {number} says it is {row['number']}" for number, row in enumerate(openings, 1) if row["number"] != number]
+    failures += [f"opening {number} says it is {row['opening']}" for number, row in enumerate(openings, 1) if row["opening"] != number]
     if atomic.read_lines(root / "ledger.jsonl").torn:
         failures.append("a torn line stayed")
     if ledger.verify(root) != len(openings):

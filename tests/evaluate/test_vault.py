@@ -37,7 +37,7 @@ def test_each_opening_is_counted_and_says_when_what_and_which_code(tmp_path, rep
     assert [row["run"] for row in rows] == [one.id, two.id]
     assert rows[0]["commit"] == git(repository, "rev-parse", "HEAD")
     receipt = atomic.read_json(two.folder / ledger.RECEIPT)
-    assert (receipt["key"], receipt["number"], receipt["run"]) == ("other images", 1, two.id)
+    assert (receipt["key"], receipt["opening"], receipt["run"]) == ("other images", 1, two.id)
     assert ledger.verify(root) == 3
 
 

@@ -38,7 +38,7 @@ def test_openings_are_counted_for_each_test_set(tmp_path):
     assert ledger.openings(tmp_path, "A") == []
     assert [ledger.record(tmp_path, key, {"run": "r"}) for key in ("A", "B", "A", 'q"uo\\te é', "A", 'q"uo\\te é')] == [1, 1, 2, 1, 3, 2]
     rows = ledger.openings(tmp_path, "A")
-    assert [row["number"] for row in rows] == [1, 2, 3]
+    assert [row["opening"] for row in rows] == [1, 2, 3]
     assert rows[0]["run"] == "r"
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", rows[0]["time"])
     assert rows[0]["version"]
@@ -51,8 +51,8 @@ def test_an_empty_folder_has_no_openings(tmp_path):
 
 
 def test_the_ledger_writes_its_own_fields_itself(tmp_path):
-    with pytest.raises(ValueError, match="the ledger itself writes number, time"):
-        ledger.record(tmp_path, "A", {"number": 1, "time": "never"})
+    with pytest.raises(ValueError, match="the ledger itself writes opening, time"):
+        ledger.record(tmp_path, "A", {"opening": 1, "time": "never"})
 
 
 @pytest.mark.parametrize("number", range(1, 7))
@@ -93,7 +93,7 @@ def test_a_removed_an_added_and_a_moved_line_are_found(root):
 def test_a_forged_number_is_found_though_its_hash_fits(root):
     whole = lines(root)
     row = atomic.split_lines(whole[5], root).rows[0]
-    forged = ledger._sealed({name: value for name, value in {**row, "number": 1}.items() if name != "hash"})
+    forged = ledger._sealed({name: value for name, value in {**row, "opening": 1}.items() if name != "hash"})
     put(root, [*whole[:5], atomic.encode_line(forged)])
     with pytest.raises(VerificationError, match=r"line 6 of .* says it is opening 1 of its test set, but it is number 2"):
         ledger.verify(root)

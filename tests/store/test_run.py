@@ -133,6 +133,17 @@ def test_the_state_is_read_from_the_files(tmp_path):
     assert made.state() == "finished"
 
 
+def test_a_failure_that_cannot_be_written_down_hides_no_other_error(tmp_path, monkeypatch):
+    made = run.create(tmp_path, "a", 0)
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", refuse)
+    made.write_failure(DataError("the loss is not finite"))
+    assert not made.failure.exists()
+
+
 def test_the_list_has_each_run_with_its_numbers(tmp_path):
     assert run.list_runs(tmp_path / "nowhere") == []
     finished(tmp_path, "b")
@@ -158,7 +169,7 @@ def test_a_broken_run_is_listed_and_hides_no_other(tmp_path, monkeypatch):
         "i-folder": lambda made: made.recipe.unlink() or made.recipe.mkdir(),
     }
     problems = {
-        "20261120-000001-empty-0": "recipe.toml: No such file",
+        "20261120-000001-empty-0": "has no recipe.toml: it ended before its first step, and may be deleted",
         "b-recipe": "recipe.toml is damaged: it is not UTF-8",
         "c-toml": "recipe.toml is damaged",
         "d-train": "recipe.toml is damaged",

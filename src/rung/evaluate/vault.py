@@ -19,7 +19,7 @@ def open_test(run: Run, root: Path, key: str) -> int:
     """
     line = ledger.record_line(root, key, {"run": run.id, "commit": commit_of(Path.cwd())})
     atomic.write_json(run.folder / ledger.RECEIPT, line)
-    return int(line["number"])
+    return int(line["opening"])
 
 
 def commit_of(folder: Path) -> str | None:

@@ -1,7 +1,7 @@
 """Who opened which test set when: one append-only file for a folder of runs, each line chained to the one before by SHA-256.
 
     {"ledger": "5f0c..", "time": "..", "hash": ".."}                                        the first line names the ledger
-    {"key": "..", "number": 1, "time": "..", "version": "..", .., "before": "..", "hash": ".."}
+    {"key": "..", "opening": 1, "time": "..", "version": "..", .., "before": "..", "hash": ".."}
 
 `hash` is the SHA-256 of the line without it; `before` is the hash of the line before. A changed, removed, added or moved line
 breaks the chain. Lines cut off at the end do not, so each run keeps its own last line as a receipt (opening.json).
@@ -23,7 +23,7 @@ from rung.store.values import dumps, loads, to_bytes
 
 RECEIPT: Final = "opening.json"
 _NAME: Final = "ledger.jsonl"
-_OWN_FIELDS: Final = ("ledger", "key", "number", "time", "version", "torn_bytes_cut", "before", "hash")
+_OWN_FIELDS: Final = ("ledger", "key", "opening", "time", "version", "torn_bytes_cut", "before", "hash")
 
 
 def record(root: Path, key: str, entry: Mapping[str, Any]) -> int:
@@ -33,7 +33,7 @@ def record(root: Path, key: str, entry: Mapping[str, Any]) -> int:
 
     Raises: RunError if the ledger is damaged or cannot be written, ResourceError if the disk is full.
     """
-    return int(record_line(root, key, entry)["number"])
+    return int(record_line(root, key, entry)["opening"])
 
 
 def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any
             atomic.append_to(handle, content, path)
             atomic.sync_folder(root)
         ends = _row(content[: content.index(b"\n") + 1], path), _row(content[content.rfind(b"\n", 0, -1) + 1 :], path)
-        number = 1 + content.count(b"\n" + to_bytes(dumps({"key": key, "number": 0}))[: -len("0}")])
-        line = {"key": key, "number": number, "time": _now(), "version": _version(), **entry}
+        number = 1 + content.count(b"\n" + to_bytes(dumps({"key": key, "opening": 0}))[: -len("0}")])
+        line = {"key": key, "opening": number, "time": _now(), "version": _version(), **entry}
         if cut:
             line["torn_bytes_cut"] = cut
         line = _sealed({**line, "before": ends[1].get("hash")})
@@ -85,8 +85,8 @@ def verify(root: Path) -> int:
                 raise VerificationError(f"{place} does not follow line {number - 1}: a line was removed, added or moved")
             key = str(row.get("key"))
             counts[key] = counts.get(key, 0) + 1
-            if row.get("number") != counts[key]:
-                raise VerificationError(f"{place} says it is opening {row.get('number')} of its test set, but it is number {counts[key]}")
+            if row.get("opening") != counts[key]:
+                raise VerificationError(f"{place} says it is opening {row.get('opening')} of its test set, but it is number {counts[key]}")
         rows.append(row)
     name = rows[0].get("ledger") if rows else None
     hashes = {str(row["hash"]) for row in rows}
@@ -102,7 +102,7 @@ def _check_receipt(receipt: Path, name: str | None, hashes: set[str], path: Path
     if name is None:
         raise VerificationError(f"{path} is gone, but {receipt} says that a test set was opened at {row.get('time')}")
     if row.get("ledger") == name and row["hash"] not in hashes:  # a run copied from another folder of runs has another ledger's name
-        raise VerificationError(f"{path} lacks opening {row.get('number')} of {row.get('time')}, which {receipt} holds: its end was cut off")
+        raise VerificationError(f"{path} lacks opening {row.get('opening')} of {row.get('time')}, which {receipt} holds: its end was cut off")
 
 
 @contextmanager

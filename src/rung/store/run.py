@@ -110,9 +110,10 @@ class Run:
         return "failed" if self.failure.exists() else "unfinished"
 
     def write_failure(self, error: RungError) -> None:
-        """Write down why the run stopped; raises as atomic.write_json."""
+        """Write down why the run stopped, if the folder and the disk allow it: the error itself is on its way to the user."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        atomic.write_json(self.failure, {"time": now, "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+        with contextlib.suppress(RungError):
+            atomic.write_json(self.failure, {"time": now, "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
 
     def clear_failure(self) -> None:
         """Forget why the run stopped, because it goes on; raises RunError if the folder cannot be written."""
@@ -232,6 +233,8 @@ def _summary(run: Run) -> RunSummary:
 
 
 def _recipe_facts(run: Run) -> dict[str, Any]:
+    if not run.recipe.exists():
+        raise RunError(f"{run.folder} has no recipe.toml: it ended before its first step, and may be deleted")
     try:
         recipe = tomllib.loads(run.read_recipe())
         planned = recipe.get("train", {}).get("epochs")
