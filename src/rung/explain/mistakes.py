@@ -13,6 +13,8 @@ from rung.evaluate import intervals
 from rung.evaluate.intervals import Value
 from rung.evaluate.predictions import Predictions
 
+By = Literal["precision", "recall", "f1"]
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -90,9 +92,7 @@ def _sign_test(larger: int, smaller: int) -> float:
     return min(1.0, 2 * float(bdtrc(larger - 1, larger + smaller, 0.5)))
 
 
-def standings(
-    confusion: npt.ArrayLike, classes: Sequence[str], by: Literal["precision", "recall", "f1"] = "recall", level: float = 0.95
-) -> tuple[Standing, ...]:
+def standings(confusion: npt.ArrayLike, classes: Sequence[str], by: By = "recall", level: float = 0.95) -> tuple[Standing, ...]:
     """Return the classes above the mean over classes, best first, then those below it, worst first; often none.
 
     Only a class whose interval leaves out the mean is named. The intervals are at 1 - (1 - level) / K: the chance to name any class
