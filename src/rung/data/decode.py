@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +34,7 @@ MAX_METADATA_BYTES = 4 * 2**20
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError)
 
 _ORIENTATION = 0x0112
+_BROKEN_EXIF = "broken EXIF data ignored"
 _BITS_PER_SAMPLE = 258
 
 
@@ -62,17 +66,18 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
     if not data:
         raise UnreadableImage("is empty (0 bytes)")
     repairs: list[str] = []
-    with _warnings_are_errors():
+    with _listening() as heard:
         picture = _opened(data, pixels)
         orientation = _orientation(picture, repairs)
         try:
             picture.load()
-        except (*_DAMAGE, Warning) as error:
+        except _DAMAGE as error:
             raise UnreadableImage(f"is damaged or cut short ({_text(error)})") from None
         if picture.format == "PNG" and data[24:25] == b"\x10":
             repairs.append("16 bits a channel brought to 8")
         image = _to_uint8(picture, pixels.background, repairs)
         frames = _has_more_frames(picture)
+        _judge(heard, repairs)
     if picture.format != "TIFF":  # Pillow turns TIFF files itself while loading
         image = _turned(image, orientation)
     if orientation != 1:
@@ -90,10 +95,11 @@ def read_file(path: Path | str) -> bytes:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise UnreadableImage(f"cannot be opened ({error.strerror})") from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise UnreadableImage("is not a regular file")
     with open(handle, "rb", buffering=0) as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImage("is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             raise UnreadableImage(f"has {status.st_size / 2**20:,.0f} MB, more than {MAX_FILE_BYTES // 2**20} MB")
         try:
@@ -105,9 +111,9 @@ def read_file(path: Path | str) -> bytes:
 def header_size(path: Path | str) -> tuple[int, int] | None:
     """Return width and height as the file's header states them (before any turning), or None if it cannot be read."""
     try:
-        with _warnings_are_errors(), open(path, "rb", opener=_open_without_waiting) as file, Image.open(file, formats=FORMATS) as picture:
+        with _listening(), open(path, "rb", opener=_open_without_waiting) as file, Image.open(file, formats=FORMATS) as picture:
             return picture.size
-    except (*_DAMAGE, Warning, Image.DecompressionBombError):
+    except (*_DAMAGE, Image.DecompressionBombError):
         return None
 
 
@@ -125,7 +131,7 @@ def _opened(data: bytes, pixels: Pixels) -> Image.Image:
         raise UnreadableImage(f"is not an image of a known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
         raise UnreadableImage(f"has more than {MAX_PIXELS:,} pixels") from None
-    except (*_DAMAGE, Warning) as error:
+    except _DAMAGE as error:
         raise UnreadableImage(f"is damaged ({_text(error)})") from None
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -141,8 +147,8 @@ def _opened(data: bytes, pixels: Pixels) -> Image.Image:
 def _orientation(picture: Image.Image, repairs: list[str]) -> int:
     try:
         value = picture.getexif().get(_ORIENTATION, 1)
-    except (*_DAMAGE, Warning):
-        repairs.append("broken EXIF data ignored")
+    except _DAMAGE:
+        repairs.append(_BROKEN_EXIF)
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -161,7 +167,7 @@ def _turned(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.ui
 def _has_more_frames(picture: Image.Image) -> bool:
     try:
         return bool(getattr(picture, "is_animated", False))
-    except (*_DAMAGE, Warning):
+    except _DAMAGE:
         return True  # there is something after the first frame, if only a damaged one
 
 
@@ -234,27 +240,54 @@ def _text(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-_filters = threading.Lock()
-_inside = 0
+_METADATA = re.compile(r"EXIF|MakerNote|\btag\b|Metadata|Truncated File Read", re.IGNORECASE)
+
+
+def _judge(heard: list[str], repairs: list[str]) -> None:
+    """Take what Pillow warned of: metadata are not needed, anything else makes the image unreadable."""
+    for text in heard:
+        if not _METADATA.search(text):
+            raise UnreadableImage(f"is damaged ({text.partition(chr(10))[0].strip()})")
+        if _BROKEN_EXIF not in repairs:
+            repairs.append(_BROKEN_EXIF)
+
+
+_turnstile = threading.Lock()
+_listeners = 0
 _saved: warnings.catch_warnings | None = None
+_this_thread = threading.local()
 
 
 @contextmanager
-def _warnings_are_errors() -> Iterator[None]:
-    """Raise what Pillow warns of; size warnings are left to our own cap. The filters are one for all threads."""
-    global _inside, _saved
-    with _filters:
-        if _inside == 0:
+def _listening() -> Iterator[list[str]]:
+    """Gather what Pillow warns of in this thread, but for size warnings, for which there is our own cap.
+
+    Python's warning filters are one for all threads: the first to listen changes them and the last puts them back.
+    """
+    global _listeners, _saved
+    with _turnstile:
+        if _listeners == 0:
             _saved = warnings.catch_warnings()
             _saved.__enter__()
-            warnings.simplefilter("error")
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        _inside += 1
+            warnings.simplefilter("always")
+            warnings.showwarning = partial(_hear, warnings.showwarning)
+        _listeners += 1
+    heard: list[str] = []
+    _this_thread.heard = heard
     try:
-        yield
+        yield heard
     finally:
-        with _filters:
-            _inside -= 1
-            if _inside == 0 and _saved is not None:
+        _this_thread.heard = None
+        with _turnstile:
+            _listeners -= 1
+            if _listeners == 0 and _saved is not None:
                 _saved.__exit__(None, None, None)
                 _saved = None
+
+
+def _hear(otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    heard: list[str] | None = getattr(_this_thread, "heard", None)
+    if heard is None:
+        otherwise(message, category, *place, **more)
+    elif not issubclass(category, Image.DecompressionBombWarning):
+        heard.append(str(message))
