@@ -36,7 +36,8 @@ class Curves:
     make the gap look smaller, or negative. The gap in evaluation mode is that between the scores of the two parts.
     diverged_from: since when the training loss has stayed above that of the first epoch, or the first epoch with a loss that is not finite.
     still_improving: the monitor was clearly getting better in the last fifth of the epochs (6 at least; 2 % of flat logs seem so).
-    rate_left: the last learning rate as a share of the largest; near 0 the schedule had ended and a longer schedule, not more epochs, is what may still give more.
+    rate_left: the last learning rate as a share of the largest; near 0 the schedule had ended, and a longer
+    schedule, not more epochs of it, may still give more.
     unfinished: fewer epochs than planned, and not because of early stopping.
     """
 
