@@ -67,7 +67,7 @@ class Tally:
 
 
 def prepare(folder: Path) -> Path:
-    """Make a run folder with checkpoints of steps 1 (best), 2 (previous) and 3 (last), and return its checkpoints."""
+    """Make a run folder with checkpoints of steps 1 (best), 2 (previous), 3 (last) and data of a save that was killed; return its checkpoints."""
     checkpoints = folder / "checkpoints"
     checkpoints.mkdir(parents=True)
     (folder / "recipe.toml").write_text('name = "tortured"\n')
@@ -75,6 +75,7 @@ def prepare(folder: Path) -> Path:
         slots.commit(checkpoints, "last", bytes(range(256)) * 16 + str(step).encode(), {"step": step, "loss": 0.1}, {})
         if step == 1:
             slots.commit(checkpoints, "best", b"the best weights" * 99, {"step": 1}, {})
+    (checkpoints / "step-00000009-0123456789ab.safetensors").write_bytes(b"left over")
     return checkpoints
 
 

@@ -144,10 +144,9 @@ class Store(RuleBasedStateMachine):
             assert (stored and stored.state["step"]) == step
             assert stored is None or (stored.data, stored.notes) == (b"%d" % step * 100, ())
         assert not [path for path in self.run.folder.rglob("*") if atomic.is_temporary(path.name)]
-        data = list(self.run.checkpoints.glob("*.safetensors"))
-        assert len(data) <= 4
+        assert len(list(self.run.checkpoints.glob("*.safetensors"))) <= 4  # the three slots', and one of a save that was killed
 
 
 def test_the_store_survives_death_between_any_two_file_operations():
-    chosen = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    chosen = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     run_state_machine_as_test(Store, settings=chosen)

@@ -62,6 +62,8 @@ def commit(folder: Path, slot: Slot, data: bytes, state: dict[str, Any], environ
     pointer = _render(_Pointer(target.name, len(data), digest, state, environment))
     before = _bytes_or_none(folder / "last.json") if slot == "last" else None
     atomic.make_folder(folder)
+    with contextlib.suppress(OSError):  # what a save that was killed left takes room; if it cannot be told apart it stays for now
+        _purge(folder)
     try:
         if not _holds(target, digest, len(data)):
             atomic.require_space(target, len(data) + len(pointer))
