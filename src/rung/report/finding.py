@@ -1,0 +1,41 @@
+"""The record of one finding, and the headings of all kinds there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+LABELS: Final = {
+    "verdict": "Result",
+    "openings": "Test set",
+    "scored_weights": "Scored weights",
+    "gap": "Train and validation",
+    "test_gap": "Validation and test",
+    "overfit": "Over-fitting",
+    "diverged": "Diverged",
+    "unfinished": "Unfinished",
+    "plateau": "Plateau",
+    "improving": "Still improving",
+    "training_mode": "Training mode",
+    "chance": "Against guessing",
+    "never_answered": "Never answered",
+    "above_average": "Above average",
+    "below_average": "Below average",
+    "classes_alike": "Classes alike",
+    "confusions": "Confusions",
+    "confident_mistakes": "Sure and wrong",
+    "calibration": "Confidence",
+    "imbalance": "Uneven classes",
+    "data": "Files",
+    "copies": "Copies",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence or two, with the numbers they were made from; kind: a key of LABELS."""
+
+    kind: str
+    sentence: str
+    numbers: Mapping[str, Any]

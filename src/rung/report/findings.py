@@ -1,0 +1,80 @@
+"""From the numbers of a run to sentences: each says only what its numbers show at the stated level, and says so where they cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rung.report import answers_findings, training_findings
+from rung.report.finding import LABELS, Finding
+from rung.report.inputs import ReportInput
+from rung.report.tables import score_text
+from rung.report.words import count, listing, plural
+
+__all__ = ["LABELS", "Finding", "findings", "verdict"]
+
+
+def verdict(report: ReportInput) -> Finding:
+    """Return the one sentence of the report: the accuracy with its interval, the part it is measured on, and what is known of the test part."""
+    part = report.shown_part
+    scores = report.scores[part]
+    accuracy = scores["accuracy"]
+    if part == "test":
+        seal = f"; this is opening {report.opening} of this test set" if report.opening is not None else ""
+    elif report.sealed_images:
+        seal = f"; the test part ({plural(report.sealed_images, 'image')}) is sealed"
+    else:
+        seal = "; there is no test part"
+    own = ", which it was fitted on," if part == "train" else ""
+    share, interval = score_text(accuracy)
+    sentence = f"{share} of the {count(scores['images'])} {part} images{own} are classified correctly{interval}{seal}."
+    return Finding(
+        "verdict", sentence, {"part": part, "images": scores["images"], "opening": report.opening, **{k: accuracy[k] for k in ("value", "low", "high")}}
+    )
+
+
+def findings(report: ReportInput) -> list[Finding]:
+    """Return what the run shows, in the order a reader wants; what is not there is not said."""
+    return list(_all(report))
+
+
+def _all(report: ReportInput) -> Iterator[Finding]:
+    yield from _openings(report)
+    if report.rows:
+        found = training_findings.read_curves(report)
+        yield from training_findings.scored_weights(report, found)
+        yield from training_findings.gap(report)
+        yield from training_findings.overfitting(report, found)
+        yield from training_findings.ending(report, found)
+        yield from training_findings.training_mode(report, found)
+    else:
+        yield from training_findings.gap(report)
+    yield from answers_findings.against_guessing(report)
+    yield from answers_findings.never_answered(report)
+    yield from answers_findings.classes(report)
+    yield from answers_findings.confusions(report)
+    yield from answers_findings.confident_mistakes(report)
+    yield from answers_findings.calibration(report)
+    yield from answers_findings.imbalance(report)
+    yield from _data(report)
+
+
+def _openings(report: ReportInput) -> Iterator[Finding]:
+    if report.opening is not None and report.opening > 1:
+        sentence = (
+            f"These test scores are of opening {report.opening} of this test set: what was decided since the first may lean on it, and then they are too good."
+        )
+        yield Finding("openings", sentence, {"opening": report.opening})
+
+
+def _data(report: ReportInput) -> Iterator[Finding]:
+    """Say how many files were left out or repaired, and how many images are in two of the parts that the data bring."""
+    counts = {"left out": len(report.data.get("dropped", ())), "repaired": len(report.data.get("repaired", ()))}
+    if any(counts.values()):
+        said = listing([f"{plural(n, 'file')} {'was' if n == 1 else 'were'} {what}" for what, n in counts.items() if n])
+        yield Finding("data", f"{said}; each is listed with its reason under Data.", counts)
+    for where, number in report.data.get("duplicates", {}).items():
+        earlier, _, later = where.partition(" & ")
+        if later:
+            images = f"{plural(number, f'{later} image')} {'is' if number == 1 else 'are'}"
+            sentence = f"{images} in the {earlier} part too, pixel for pixel: answers to them tell nothing about new images."
+            yield Finding("copies", sentence, {"parts": where, "images": number})

@@ -1,0 +1,41 @@
+"""One run as one page that needs nothing but itself: no network, no fonts, readable without its few lines of script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rung.report import view_answers, view_run, words
+from rung.report.inputs import ReportInput
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_CONTENTS = {
+    "findings": "Findings",
+    "scores": "Scores",
+    "training": "Training",
+    "confusions": "Confusions",
+    "classes": "Classes",
+    "confidence": "Confidence",
+    "data": "Data",
+    "samples": "Samples",
+    "mistakes": "Mistakes",
+    "network": "Network",
+    "settings": "Settings",
+    "notes": "Notes",
+    "record": "Times and versions",
+}
+
+
+def render(report: ReportInput) -> str:
+    """Return the report as HTML; equal input gives equal text. Everything that comes from a user is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f"}
+    view = view_answers.view(report) | view_run.view(report)
+    view["contents"] = [(anchor, name) for anchor, name in _CONTENTS.items() if _is_there(anchor, view)]
+    return environment.get_template("page.html").render(view)
+
+
+def _is_there(anchor: str, view: dict[str, Any]) -> bool:
+    return bool({"training": view["panels"], "samples": view["samples"], "notes": view["recipe"].notes}.get(anchor, True))

@@ -1,0 +1,80 @@
+"""Numbers as words: one way of writing percentages, intervals, counts and durations in sentences and tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PERCENT = "\u202f%"  # narrow no-break space
+
+
+def decimals_of(score: Mapping[str, Any]) -> int:
+    """Return 2 when the interval of a score is narrower than 2 points, else 1: digits that noise swallows are not shown."""
+    low, high = score.get("low"), score.get("high")
+    return 2 if low is not None and high is not None and high - low < 0.02 else 1
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """Write a share 0..1 as "97.8 %"."""
+    return f"{value * 100:.{decimals}f}{PERCENT}"
+
+
+def points(value: float, decimals: int = 1) -> str:
+    """Write a difference of shares as "1.9 points"."""
+    text = f"{value * 100:.{decimals}f}"
+    return f"{text} point" if text in ("1.0", "1.00") else f"{text} points"
+
+
+def percent_range(low: float, high: float, decimals: int = 1) -> str:
+    """Write an interval of shares as "95.0 to 98.6 %"."""
+    return f"{low * 100:.{decimals}f} to {high * 100:.{decimals}f}{PERCENT}"
+
+
+def count(value: float) -> str:
+    """Write a whole number with thousands marked: "10,000"."""
+    return f"{int(value):,}"
+
+
+def plural(value: int, one: str, many: str = "") -> str:
+    """Write "1 image", "2,000 images"."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def decimal(value: float, digits: int = 4) -> str:
+    """Write a loss or a rate with so many significant digits, without an exponent where it reads well."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        return f"{value:,.{min(places, digits)}f}"
+    return f"{value:.{digits}g}"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as "0.8 s", "43 s", "2 min 13 s", "1 h 04 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def listing(words: Sequence[str], last: str = "and") -> str:
+    """Join words as "a", "a and b", "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text to at most `length` characters, with an ellipsis in the middle, so that numbered names stay apart."""
+    if len(text) <= length:
+        return text
+    tail = (length - 1) // 3
+    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}" if tail else text[: length - 1] + "…"
