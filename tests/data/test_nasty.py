@@ -110,7 +110,7 @@ def test_n02_no_image_at_all_shows_the_first_names(tmp_path: Path) -> None:
 def test_n03_a_root_that_is_not_there_names_the_nearest_folder(photos: Path) -> None:
     with pytest.raises(DataError, match=r"photos/dgo/x does not exist; the nearest folder that does is .*photos: it holds cat, dog; did you mean 'dog'"):
         loaded(photos / "dgo" / "x")
-    with pytest.raises(DataError, match="'cifar11' is no data that rung knows.*did you mean 'cifar1"):
+    with pytest.raises(DataError, match=r"'cifar11' is no data that rung knows.*did you mean 'cifar1"):
         loaded("cifar11")
 
 
@@ -152,7 +152,7 @@ def test_n12_labels_out_of_range_show_range_found_and_expected(given: tuple[int,
 
 
 def test_n12_labels_that_start_at_one_are_no_classes_of_their_own() -> None:
-    with pytest.raises(DataError, match="run from 1 to 3 .*expected whole numbers from 0"):
+    with pytest.raises(DataError, match=r"run from 1 to 3 .*expected whole numbers from 0"):
         from_arrays(np.zeros((3, 8, 8, 3), np.uint8), np.array([1, 2, 3]))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from rung.data.sniff import bytes_after_end, what_it_is
+from rung.data.sniff import bytes_after_end, starts_like, what_it_is
 from rung.errors import DataError
 from rung.recipe import Pixels
 
@@ -29,6 +29,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 178_956_970
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 4 * 2**20
+
+# More pixels than this no byte of the format can hold (one bit each; deflate packs 1,032 to 1): the header lies.
+_MAX_PIXELS_PER_BYTE = {"PNG": 8_300, "GIF": 8_300, "JPEG": 2_048, "MPO": 2_048}
+_MAX_PIXELS_PER_RAW_BYTE = 8
 
 # What Pillow raises on damaged files; anything else is a mistake of ours and must be seen.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError)
@@ -128,7 +132,8 @@ def _opened(data: bytes, pixels: Pixels) -> Image.Image:
     try:
         picture = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise UnreadableImage(f"is not an image of a known format ({', '.join(FORMATS)})") from None
+        promised = starts_like(data)
+        raise UnreadableImage(f"is a damaged {promised}" if promised else f"is not an image of a known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
         raise UnreadableImage(f"has more than {MAX_PIXELS:,} pixels") from None
     except _DAMAGE as error:
@@ -136,6 +141,9 @@ def _opened(data: bytes, pixels: Pixels) -> Image.Image:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise UnreadableImage(f"has {width} x {height} pixels, more than {MAX_PIXELS:,}")
+    most = _MAX_PIXELS_PER_RAW_BYTE if picture.info.get("compression") in (0, "raw") else _MAX_PIXELS_PER_BYTE.get(picture.format or "", MAX_PIXELS)
+    if width * height > most * len(data):
+        raise UnreadableImage(f"is damaged or cut short ({len(data):,} bytes cannot hold the {width} x {height} pixels it claims)")
     metadata = sum(len(v) for v in picture.info.values() if isinstance(v, str | bytes))
     if metadata > MAX_METADATA_BYTES:
         raise UnreadableImage(f"carries {metadata / 2**20:.0f} MB of text or colour profile, more than {MAX_METADATA_BYTES // 2**20} MB")

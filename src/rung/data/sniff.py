@@ -28,6 +28,9 @@ _EXTENSIONS = {
     "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"), "MPO": ("jpg", "jpeg", "jpe", "jfif", "mpo"), "PNG": ("png", "apng"),
     "WEBP": ("webp",), "BMP": ("bmp", "dib"), "GIF": ("gif",), "TIFF": ("tif", "tiff"),
 }  # fmt: skip
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"BM", "BMP"), (b"GIF8", "GIF"), (b"II*\x00", "TIFF"), (b"MM\x00*", "TIFF"),
+)  # fmt: skip
 IMAGE_SUFFIXES = frozenset(f".{e}" for names in _EXTENSIONS.values() for e in names)
 RAW_SUFFIXES = frozenset({".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2", ".pef", ".srw"})
 
@@ -54,6 +57,13 @@ def what_it_is(data: bytes) -> str | None:
     if head.startswith((b"<!doctype html", b"<html")):
         return "is a web page, not an image: the download went wrong"
     return None
+
+
+def starts_like(data: bytes) -> str | None:
+    """Return the format that the first bytes promise, or None."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for start, name in _SIGNATURES if data.startswith(start)), None)
 
 
 def extension_fits(suffix: str, image_format: str) -> bool:

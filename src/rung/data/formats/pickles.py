@@ -1,7 +1,8 @@
 """Pickles written by others, the only place that reads them: nothing in them can run.
 
-The opcodes are looked through first; then only three names exist for a pickle, and each stands for a function of ours
-that builds plain arrays of numbers and text. Python 2 pickles give bytes where Python 3 ones give text.
+The opcodes are looked through first; then only a few names exist for a pickle, and each stands for something of ours
+that takes plain values and checks them: not even numpy's own code is given what a stranger wrote.
+Python 2 pickles give bytes where Python 3 ones give text.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import io
 import pickle
 import pickletools
 from collections.abc import Callable
-from typing import Any
+from math import prod
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,34 +22,93 @@ MAX_BYTES = 2**30
 _MAX_MEMO = 10_000_000
 
 
-def _empty_array(kind: object, shape: object, code: object) -> np.ndarray[Any, Any]:
-    """Stand in for numpy's _reconstruct: always an empty array, which its state then fills."""
-    if kind is not np.ndarray:
-        raise DataError(f"a pickle asks to rebuild {kind!r}: only plain arrays are read")
-    return np.ndarray.__new__(np.ndarray, (0,), "b")
+class _Call:
+    """A function as a pickle sees it: it can be called and nothing about it can be changed."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: object) -> NoReturn:
+        raise DataError("it gives a state to what has none: it is refused")
 
 
-def _dtype(code: object, align: object = False, copy: object = False) -> np.dtype[Any]:
-    """Stand in for numpy.dtype: always a copy, so that no state can change a type that others use."""
-    text = code.decode("latin1") if isinstance(code, bytes) else str(code)
-    if text.lstrip("<>|=")[:1] not in ("b", "i", "u", "f", "S", "U"):
-        raise DataError(f"a pickle holds an array of type {text!r}: only numbers and text are read")
-    return np.dtype(text, copy=True)
+class _Type:
+    """Stands for a numpy.dtype of numbers or text; its state may say the order of bytes and nothing else."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, code: object, align: object = False, copy: object = False) -> None:
+        text = (code.decode("latin1") if isinstance(code, bytes) else str(code)).lstrip("<>|=")
+        if text[:1] not in ("b", "i", "u", "f", "S", "U") or not text[1:].isdecimal() or len(text) > 8:
+            raise DataError(f"it holds an array of type {text!r}: only numbers and text are read")
+        self.dtype = np.dtype(text)
+
+    def __setstate__(self, state: object) -> None:
+        order = state[1] if isinstance(state, tuple) and len(state) >= 5 and state[2:5] == (None, None, None) else None
+        order = order.decode("latin1") if isinstance(order, bytes) else order
+        if order not in ("<", ">", "|", "="):
+            raise DataError("it holds an array of a type with parts: only numbers and text are read")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """Stands for a numpy.ndarray; `value` is there once its state is."""
+
+    __slots__ = ("value",)
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise DataError("it describes an array in a way that numpy does not: it is refused")
+        _, shape, kind, by_columns, data = state
+        self.value = _filled(data, kind, shape, "F" if by_columns else "C")
+
+
+def _filled(data: object, kind: object, shape: object, order: object) -> np.ndarray[Any, Any]:
+    sizes = shape if isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape) else None
+    if sizes is None or not isinstance(kind, _Type) or not isinstance(data, bytes | bytearray) or prod(sizes) * kind.dtype.itemsize != len(data):
+        raise DataError("it describes an array that does not fit its bytes: it is refused")
+    return np.frombuffer(data, kind.dtype).reshape(sizes, order="F" if order == "F" else "C")
+
+
+def _empty_array(kind: object, shape: object, code: object) -> _Array:
+    """Stand in for numpy's _reconstruct; the state that follows fills the array."""
+    if kind is not _NDARRAY:
+        raise DataError("it asks for something other than a plain array: it is refused")
+    return _Array()
+
+
+def _from_buffer(data: object, kind: object, shape: object, order: object) -> _Array:
+    """Stand in for numpy's _frombuffer, by which arrays are written in protocol 5."""
+    array = _Array()
+    array.value = _filled(data, kind, shape, order)
+    return array
 
 
 def _encode(text: object, encoding: object = "utf-8") -> bytes:
     """Stand in for _codecs.encode, by which Python 3 writes bytes in old protocols."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise DataError("a pickle asks for an encoding other than latin1: it is refused")
+        raise DataError("it asks for an encoding other than latin1: it is refused")
     return text.encode("latin1")
 
 
-_ALLOWED: dict[tuple[str, str], Callable[..., Any] | type] = {
-    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _encode,
+def _not_callable(*arguments: object) -> NoReturn:
+    raise DataError("it calls numpy.ndarray itself: it is refused")
+
+
+_NDARRAY = _Call(_not_callable)
+_ALLOWED: dict[tuple[str, str], _Call] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Call(_empty_array),
+    ("numpy._core.multiarray", "_reconstruct"): _Call(_empty_array),
+    ("numpy.core.numeric", "_frombuffer"): _Call(_from_buffer),
+    ("numpy._core.numeric", "_frombuffer"): _Call(_from_buffer),
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Call(_Type),
+    ("_codecs", "encode"): _Call(_encode),
 }
 _NAMES = frozenset(f"{module} {name}" for module, name in _ALLOWED)
 _FORBIDDEN = frozenset({"INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "READONLY_BUFFER"})
@@ -62,7 +123,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def loads(data: bytes, origin: str) -> Any:
-    """Return what a pickle of numbers, text, lists, dictionaries and plain arrays holds; keys as written, bytes or text.
+    """Return a pickled array, or a dictionary of arrays, numbers, text and lists; keys as written, bytes or text.
 
     Raises: DataError naming `origin` and what was refused.
     """
@@ -70,11 +131,16 @@ def loads(data: bytes, origin: str) -> Any:
         raise DataError(f"{origin} has {len(data):,} bytes, more than {MAX_BYTES:,}: it is refused")
     _look_through(data, origin)
     try:
-        return _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        value = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else _plain(value)
     except DataError as error:
         raise DataError(f"{origin}: {error}") from None
     except (pickle.UnpicklingError, ValueError, EOFError, TypeError, AttributeError, KeyError, IndexError, OverflowError, MemoryError, UnicodeError) as error:
         raise DataError(f"{origin} is not a pickle that can be read ({error or type(error).__name__}): get it again") from None
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, _Array) else value
 
 
 def _look_through(data: bytes, origin: str) -> None:
