@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rung.estimator import ImageClassifier
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
-    from rung.workbench import describe, load, new, predict, recipe, report, resume, runs, test, train
+    from rung.workbench import describe, findings, load, load_recipe, new, predict, report, resume, runs, test, train
 
 __version__ = "0.1.0"
 
@@ -29,11 +29,11 @@ _HOMES = {
     "rung.estimator": ("ImageClassifier",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
-    "rung.workbench": ("describe", "load", "new", "predict", "recipe", "report", "resume", "runs", "test", "train"),
+    "rung.workbench": ("describe", "findings", "load", "load_recipe", "new", "predict", "report", "resume", "runs", "test", "train"),
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "Run",
-    "RunError", "RungError", "Split", "Train", "describe", "from_arrays", "load", "new", "predict", "recipe", "report", "resume",
+    "RunError", "RungError", "Split", "Train", "describe", "findings", "from_arrays", "load", "load_recipe", "new", "predict", "report", "resume",
     "runs", "test", "train",
 ]  # fmt: skip
 

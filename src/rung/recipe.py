@@ -47,13 +47,17 @@ class Data(Part):
 
 
 class Pixels(Part):
-    size: Literal["auto"] | Annotated[int, Field(ge=1, le=4096)] = Field("auto", description="pixels a side after resizing; auto: as they are if all are of one size of 64 or less, else 64")
+    size: Literal["auto"] | Annotated[int, Field(ge=1, le=4096)] = Field(
+        "auto", description="pixels a side after resizing; auto: as they are if all are of one size of 64 or less, else 64"
+    )
     colour: Literal["auto", "rgb", "grey"] = Field("auto", description="auto: grey if every image is grey, else rgb")
     fit: Literal["stretch", "crop", "pad"] = Field("stretch", description="how an image that is not square becomes square")
     filter: Literal["nearest", "bilinear", "bicubic"] = Field("bilinear", description="resizing filter, in torch")
     antialias: bool = Field(True, description="low-pass before shrinking")
     background: tuple[int, int, int] = Field((255, 255, 255), description="red, green, blue (0..255) behind transparent pixels and padding")
-    normalise: Literal["unit", "standard", "none"] = Field("unit", description="unit: 0..1; standard: minus mean, by deviation, per channel, of the training rows; none: 0..255")
+    normalise: Literal["unit", "standard", "none"] = Field(
+        "unit", description="unit: 0..1; standard: minus mean, by deviation, per channel, of the training rows; none: 0..255"
+    )
     mean: tuple[float, ...] | None = Field(None, description="per channel, in 0..1; None: measured on the training rows when normalise is standard")
     deviation: tuple[float, ...] | None = Field(None, description="per channel, in 0..1; None: measured, as mean")
     reduced_jpeg: bool = Field(False, description="decode large JPEGs at a reduced scale (faster, other pixels)")
@@ -86,7 +90,9 @@ class Augment(Part):
     cutout_pixels: Annotated[int, Field(ge=0)] = Field(0, description="side of a grey square put at a random place")
     mixup_alpha: NotNegative = Field(0.0, description="alpha of the Beta distribution of mixup; 0: off")
     cutmix_alpha: NotNegative = Field(0.0, description="alpha of the Beta distribution of cutmix; 0: off")
-    offline_copies: Annotated[int, Field(ge=0)] = Field(0, description="augmented copies of each training image made once; images are then not changed again in training")
+    offline_copies: Annotated[int, Field(ge=0)] = Field(
+        0, description="augmented copies of each training image made once; images are then not changed again in training"
+    )
     own: tuple[str, ...] = Field((), description="your own functions, each file.py:name, f(images, keys) -> images")
 
 
@@ -155,14 +161,18 @@ class Train(Part):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="decay a step of the averaged weights; 0: none")
     monitor: Monitor = Field("validation_loss", description="what best, plateau and early stopping look at; objective: loss with the L2 penalty")
     early_stopping: Count | None = Field(None, description="stop after this many epochs without improvement")
-    keep: Literal["best", "last", "averaged"] = Field("best", description="which weights are scored, whatever ended the run; averaged: validation looks at the average too")
+    keep: Literal["best", "last", "averaged"] = Field(
+        "best", description="which weights are scored, whatever ended the run; averaged: validation looks at the average too"
+    )
     metrics: tuple[str, ...] = Field((), description="your own metrics, each file.py:name, f(probabilities, labels) -> number")
     callbacks: tuple[str, ...] = Field((), description="your own callbacks, each file.py:name, f(progress) -> True to stop")
 
 
 class Compute(Part):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, ..")
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of convolutions and matrix products; auto: bfloat16 where the processor computes in it")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of convolutions and matrix products; auto: bfloat16 where the processor computes in it"
+    )
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="processor threads; auto: all that this process may use")
 
 
@@ -232,24 +242,30 @@ def parse(values: Mapping[str, Any], origin: str = "the recipe") -> Recipe:
     try:
         return Recipe.model_validate(values)
     except pydantic.ValidationError as error:
-        raise RecipeError("; ".join(_explain(e, values) for e in error.errors()) + f" (in {origin})") from None
+        problems: dict[str, list[str]] = {}
+        for detail in error.errors():
+            place, problem = _explain(detail, values)
+            problems.setdefault(place, []).append(problem)
+        words = "; ".join(f"{place}{' or '.join(texts)}" for place, texts in problems.items())
+        raise RecipeError(f"{words} (in {origin})") from None
 
 
-def _explain(error: Any, values: Mapping[str, Any]) -> str:
-    place = [str(p) for p in error["loc"] if p not in ("cnn", "mlp", "own")]
+def _explain(error: Any, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return where it is ("train.epochs = 0: ", or nothing) and what is wrong; a union gives several for one place."""
+    place = [str(p) for p in error["loc"] if p not in ("cnn", "mlp", "own") and "[" not in str(p) and not str(p).startswith("constrained")]
     if error["type"] == "extra_forbidden":
-        return f"there is no field '{'.'.join(place)}': {did_you_mean(place[-1], _names_beside(place[:-1], values))}"
+        return "", f"there is no field '{'.'.join(place)}': {did_you_mean(place[-1], _names_beside(place[:-1], values))}"
     if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    return f"{'.'.join(place)} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+        return "", str(error["ctx"]["error"])
+    return f"{'.'.join(place)} = {error['input']!r}: ", f"{error['msg'][0].lower()}{error['msg'][1:]}"
 
 
 def _names_beside(place: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     if not place:
         return list(Recipe.model_fields)
     if place[0] == "network":
-        kind = values.get("network", {}).get("kind", "cnn")
-        return list(next(n for n in (CNN, MLP, OwnNetwork) if n.model_fields["kind"].default == kind).model_fields)
+        kinds = {kind.model_fields["kind"].default: kind for kind in (CNN, MLP, OwnNetwork)}
+        return list(kinds.get(values.get("network", {}).get("kind", "cnn"), CNN).model_fields)
     part = Recipe.model_fields[place[0]].annotation
     return list(part.model_fields) if isinstance(part, type) and issubclass(part, Part) else []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rung import recipe as recipe_module
-from rung.errors import RecipeError, RungError, RunError, did_you_mean
+from rung.errors import RecipeError, RunError, RungError, did_you_mean
 from rung.recipe import Recipe
 from rung.store import atomic, lock
 from rung.store import run as run_store
@@ -61,7 +61,7 @@ def describe(data: ImageSet | str | Path) -> DataReport:
     return describe_images(load(data) if isinstance(data, str | Path) else data)
 
 
-def recipe(name: str | Path | Recipe = "default") -> Recipe:
+def load_recipe(name: str | Path | Recipe = "default") -> Recipe:
     """Return a recipe by name, from a recipe.toml, or from file.py:function.
 
     Raises: RecipeError if there is none.
@@ -102,7 +102,7 @@ def data_recipe(
 
 def train(
     data: str | Path | Sequence[str | Path] | ImageSet,
-    recipe: str | Path | Recipe = "default",  # noqa: F811 - the word a user expects
+    recipe: str | Path | Recipe = "default",
     *,
     settings: Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -161,9 +161,11 @@ def _start_recipe(data: object, given: str | Path | Recipe) -> tuple[Recipe, Pat
             raise RecipeError(f"{data} is a recipe that names its data: leave --recipe out, or give the data and --recipe {data}")
         start = recipe_module.from_toml(Path(str(data)))
         if not start.data.sources:
-            raise RecipeError(f"{data} names no data (data.sources is empty): its images were passed in Python, or give them as rung train DATA --recipe {data}")
+            raise RecipeError(
+                f"{data} names no data (data.sources is empty): its images were passed in Python, or give them as rung train DATA --recipe {data}"
+            )
         return start, Path(str(data)).parent
-    start = recipe(given)
+    start = load_recipe(given)
     return start, Path(given).parent if not isinstance(given, Recipe) and _is_recipe_file(given) else None
 
 
@@ -251,9 +253,7 @@ def test(run: str | Path | Run, *, data: ImageSet | None = None, out: str | Path
     from rung.evaluate.metrics import Scores
     from rung.pipeline import testing
 
-    found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
-    if found.state() != "finished":
-        raise RunError(f"{found.id} is {found.state()}: only a finished run can be tested; `rung resume {found.folder}` goes on with it")
+    found = _finished(run, out)
     stored = found.read_scores()
     if "test" in stored:
         return Opening(Scores.from_json(stored["test"]), atomic.read_json(found.folder / "opening.json")["opening"], True)
@@ -269,11 +269,24 @@ def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
     """
     from rung.pipeline import reporting
 
+    found = _finished(run, out)
+    reporting.write_report(found)
+    return found.report
+
+
+def findings(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> list[str]:
+    """Return what a finished run shows, in sentences made from its numbers."""
+    from rung.pipeline import reporting
+    from rung.report.findings import findings as find
+
+    return [finding.sentence for finding in find(reporting.report_input(_finished(run, out)))]
+
+
+def _finished(run: str | Path | Run, out: str | Path) -> Run:
     found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
     if not found.scores.exists():
         raise RunError(f"{found.id} has no scores yet (it is {found.state()}): `rung resume {found.folder}` goes on with it")
-    reporting.write_report(found)
-    return found.report
+    return found
 
 
 def runs(out: str | Path = DEFAULT_ROOT) -> list[RunSummary]:
@@ -288,8 +301,7 @@ def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Pa
     """
     from rung.pipeline import predicting
 
-    found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
-    return predicting.answer_files(found, [Path(file) for file in files])
+    return predicting.answer_files(_finished(run, out), [Path(file) for file in files])
 
 
 def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
@@ -302,5 +314,24 @@ def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
         raise RunError(f"{target} exists already: name another file, or delete it first")
     if not target.parent.is_dir():
         raise RunError(f"the folder {target.parent} of {target} does not exist: make it first")
-    atomic.write_text(target, recipe_module.to_toml(recipe(start), comments=True))
+    atomic.write_text(target, recipe_module.to_toml(load_recipe(start), comments=True))
     return target
+
+
+def recipes() -> dict[str, str]:
+    """Return the recipes that rung brings: {name: what it is, in a sentence}."""
+    from rung.recipes import RECIPES
+
+    return {name: (make.__doc__ or "").strip() for name, make in RECIPES.items()}
+
+
+def recipe_document(name: str | Path | Recipe) -> str:
+    """Return the text a recipe opens with, and every field of it as commented TOML."""
+    import sys
+
+    from rung.recipes import RECIPES
+
+    opening = ""
+    if str(name) in RECIPES:
+        opening = (sys.modules[RECIPES[str(name)].__module__].__doc__ or "").strip() + "\n\n"
+    return opening + recipe_module.to_toml(load_recipe(name), comments=True)

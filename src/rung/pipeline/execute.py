@@ -57,7 +57,9 @@ def check_same_data(run: Run, prepared: Prepared) -> None:
     stored, found = run.read_data(), describe(prepared.images).to_json()
     if stored["hash"] != found["hash"]:
         differing = [key for key in ("classes", "counts", "shape") if stored[key] != found[key]]
-        what = "; ".join(f"{key}: then {stored[key]}, now {found[key]}" for key in differing) or "the same counts and classes, but other pixels, labels or order"
+        what = (
+            "; ".join(f"{key}: then {stored[key]}, now {found[key]}" for key in differing) or "the same counts and classes, but other pixels, labels or order"
+        )
         raise DataError(f"the data of {run.folder.name} have changed since it began ({what}): put them back, or begin a new run")
     stored_splits, _ = arrays.read(run.splits)
     for part in PARTS:

@@ -20,7 +20,7 @@ from rung.data.batches import Batches, Rows, resident
 from rung.data.imageset import ImageSet
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
-from rung.evaluate.metrics import load_costs
+from rung.evaluate.costs import load_costs
 from rung.models.build import build
 from rung.pipeline.own_parts import OwnParts
 from rung.recipe import Compute, Data, Recipe
@@ -111,7 +111,15 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
         pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
     train = recipe.train.model_copy(update={"learning_rate": default_rate(recipe.train)})
-    resolved = recipe.model_copy(update={"pixels": pixels, "train": train, "compute": resolve_compute(recipe.compute), "data": _absolute(recipe.data), "costs": str(Path(recipe.costs).resolve()) if recipe.costs else ""})
+    resolved = recipe.model_copy(
+        update={
+            "pixels": pixels,
+            "train": train,
+            "compute": resolve_compute(recipe.compute),
+            "data": _absolute(recipe.data),
+            "costs": str(Path(recipe.costs).resolve()) if recipe.costs else "",
+        }
+    )
     costs = load_costs(Path(recipe.costs), images.classes) if recipe.costs else None
     prepared = Prepared(resolved, images, splits, own, costs)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun

@@ -16,8 +16,8 @@ from rung import keys
 from rung.data.batches import Batch, Batches
 from rung.errors import RecipeError, RunError
 from rung.recipe import Train
-from rung.train.forward import half_precision, logits
 from rung.train.checkpoint import Checkpoint
+from rung.train.forward import half_precision, logits
 from rung.train.journal import Journal
 from rung.train.losses import Loss
 from rung.train.optimizers import add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, restore_optimizers, set_rate
@@ -69,7 +69,7 @@ class Progress:
 class TrainResult:
     """A finished training.
 
-    weights: the kept state_dict, on the processor; kept_epoch: the epoch (from 1) they are of; stopped: why it ended, in words.
+    weights: the kept state_dict, on the processor, contiguous; kept_epoch: the epoch (from 1) they are of; stopped: why it ended, in words.
     """
 
     weights: dict[str, torch.Tensor]
@@ -166,7 +166,8 @@ def train(
         raise RunError("train.keep = 'best' needs a validation part to choose on: give one, or keep = 'last'")
     model.load_state_dict(kept)
     epochs_done = progress.step // steps_per_epoch
-    return TrainResult(_copy(kept), progress.best_epoch if settings.keep == "best" else epochs_done, progress.stopped or f"all {epochs_done} epochs were run")
+    weights = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in kept.items()}
+    return TrainResult(weights, progress.best_epoch if settings.keep == "best" else epochs_done, progress.stopped or f"all {epochs_done} epochs were run")
 
 
 def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

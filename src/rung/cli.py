@@ -1,0 +1,226 @@
+"""The command line: parse, call one function of the workbench, print. Nothing slow is imported before a command runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.errors import RungError
+
+if TYPE_CHECKING:
+    from rung.store.run import Run
+
+app = typer.Typer(
+    name="rung",
+    help="From labelled images to a classifier one can trust, fast.\n\nBegin with: rung train digits",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Sources = Annotated[
+    list[str], typer.Argument(metavar="DATA...", help="digits, cifar10, cifar100, cifar100:CLASS, a folder of class folders, several, or an .npz file.")
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the beginning of its id.")]
+RecipeName = Annotated[str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe by name, a recipe.toml, or file.py:function.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one field, such as train.epochs=5. May be repeated.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="The seed of every random draw.")]
+Root = Annotated[Path, typer.Option("--out", metavar="ROOT", help="The folder of runs.")]
+Classes = Annotated[str | None, typer.Option("--classes", help="Pick, rename or merge classes: 'cat; dog' or 'pet=cat,dog; bird'.")]
+Grey = Annotated[bool, typer.Option("--grey", help="Bring every image to grey.")]
+Size = Annotated[int | None, typer.Option("--size", min=1, help="Pixels a side after resizing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
+CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", min=0, help="Seconds between checkpoints; changes no result.")]
+
+RUNS = Path("runs")
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        from rung import __version__
+
+        typer.echo(f"rung {__version__}")
+        raise typer.Exit
+
+
+def _settings(texts: Iterable[str] | None) -> dict[str, Any]:
+    from rung.recipe import setting
+
+    return dict(setting(text) for text in texts or ())
+
+
+@app.command(epilog="Example: rung train photos/ --set train.epochs=30 --seed 1")
+def train(
+    data: Sources,
+    recipe: RecipeName = "default",
+    settings: Settings = None,
+    seed: Seed = None,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder, which must not exist.")] = None,
+    why: Annotated[str, typer.Option(help="Why this run is made; stands in the report.")] = "",
+    notes: Annotated[str, typer.Option(help="Your own notes; stand in the report.")] = "",
+    out: Root = RUNS,
+    checkpoint_seconds: CheckpointSeconds = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier, score it, and write its report. DATA may be a run's recipe.toml: that does the run again."""
+    from rung import display, workbench
+
+    source: Any = data[0] if len(data) == 1 else data
+    with display.training(quiet=as_json) as (observe, progress):
+        run = workbench.train(
+            source,
+            recipe,
+            settings=_settings(settings),
+            seed=seed,
+            classes=classes,
+            grey=grey,
+            size=size,
+            why=why,
+            notes=notes,
+            name=name,
+            out=out,
+            observe=observe,
+            progress=progress,
+            checkpoint_s=checkpoint_seconds,
+        )
+    _print_run(run, as_json)
+
+
+@app.command(epilog="Example: rung resume 20261120-101500-default-0")
+def resume(run: RunName, out: Root = RUNS, checkpoint_seconds: CheckpointSeconds = 30.0, as_json: AsJson = False) -> None:
+    """Go on with a run that was interrupted: the result is, to the bit, that of a run that was not."""
+    from rung import display, workbench
+
+    with display.training(quiet=as_json) as (observe, progress):
+        found, said = workbench.resume(run, out=out, observe=observe, progress=progress, checkpoint_s=checkpoint_seconds)
+    for sentence in said:
+        typer.echo(sentence, err=as_json)
+    _print_run(found, as_json)
+
+
+def _print_run(run: Run, as_json: bool) -> None:
+    from rung import display
+
+    if as_json:
+        typer.echo(json.dumps({"run": run.id, "folder": str(run.folder), "report": str(run.report), "scores": run.read_scores()}))
+    else:
+        display.run(run)
+
+
+@app.command(epilog="Example: rung data photos/ --size 64")
+def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Size = None, settings: Settings = None, as_json: AsJson = False) -> None:
+    """Describe data: counts by part and class, sizes, what would be left out or repaired."""
+    from rung import display, workbench
+
+    with display.reading(quiet=as_json) as progress:
+        images = workbench.load(*sources, classes=classes, grey=grey, size=size, settings=_settings(settings), progress=progress)
+    report = workbench.describe(images)
+    if as_json:
+        typer.echo(json.dumps(report.to_json()))
+    else:
+        display.data(report)
+    if report.dropped:
+        raise typer.Exit(3)
+
+
+@app.command(epilog="Example: rung test 20261120-101500-default-0")
+def test(run: RunName, out: Root = RUNS, as_json: AsJson = False) -> None:
+    """Open the sealed test part for a finished run. The opening is written into the ledger of the runs folder."""
+    from rung import display, workbench
+
+    with display.reading(quiet=as_json) as progress:
+        opening = workbench.test(run, out=out, progress=progress)
+    if as_json:
+        typer.echo(json.dumps({"run": run, "opening": opening.opening, "opened_before": opening.opened_before, "scores": opening.scores.to_json()}))
+    else:
+        display.opening(opening)
+
+
+@app.command(epilog="Example: rung report 20261120-101500-default-0")
+def report(run: RunName, out: Root = RUNS) -> None:
+    """Write a run's report.html again from its files, and print where it lies."""
+    from rung import workbench
+
+    typer.echo(workbench.report(run, out=out))
+
+
+@app.command(epilog="Example: rung runs --json")
+def runs(out: Root = RUNS, as_json: AsJson = False) -> None:
+    """List the runs of a folder, oldest first; a broken one is listed with its problem."""
+    from rung import display, workbench
+
+    found = workbench.runs(out)
+    if as_json:
+        typer.echo(json.dumps([{**asdict(summary), "run": summary.run.id} for summary in found]))
+    else:
+        display.runs(found, out)
+
+
+@app.command(epilog="Example: rung predict 20261120-101500-default-0 cat.jpg holiday/")
+def predict(
+    run: RunName,
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Image files, or folders that hold some.")],
+    out: Root = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Answer image files with a run's weights and the preprocessing it was trained with. Exit code 3 if some cannot be read."""
+    from rung import display, workbench
+
+    answers = workbench.predict(run, files, out=out)
+    if as_json:
+        typer.echo(json.dumps([asdict(answer) for answer in answers]))
+    else:
+        display.answers(answers)
+    if any(answer.problem for answer in answers):
+        raise typer.Exit(3)
+
+
+@app.command(epilog="Example: rung recipes model_s")
+def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this recipe: its document and every field.")] = None) -> None:
+    """List the recipes that rung brings, or show one."""
+    from rung import display, workbench
+
+    if name is None:
+        display.recipes(workbench.recipes())
+    else:
+        typer.echo(workbench.recipe_document(name))
+
+
+@app.command(epilog="Example: rung new my-recipe.toml --recipe model_s")
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")] = Path("recipe.toml"), recipe: RecipeName = "default"
+) -> None:
+    """Write a commented recipe.toml to change: then rung train DATA --recipe FILE."""
+    from rung import workbench
+
+    typer.echo(f"wrote {workbench.new(file, recipe)}; train with: rung train DATA --recipe {file}")
+
+
+def main() -> None:
+    """Run the command line; every error that is the user's to mend becomes one message and its exit code."""
+    try:
+        app()
+    except RungError as error:
+        print(f"rung: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("rung: stopped at once; what was saved stays", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has gone: nothing is left to say to them
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

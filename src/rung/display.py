@@ -1,0 +1,165 @@
+"""What the command line shows: tables, and progress bars where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rung.data.describe import DataReport
+    from rung.pipeline.predicting import Answer
+    from rung.store.run import Run, RunSummary
+    from rung.train.loop import StepEnd
+    from rung.workbench import Opening
+
+_PLAIN_EVERY_S = 10.0
+_errors = Console(stderr=True, highlight=False)
+_output = Console(highlight=False, soft_wrap=True)
+
+Reading = Callable[[int, int], None]
+
+
+class _Bars:
+    """One bar a task on a terminal, a line now and then elsewhere; both on the error stream, so that output stays clean."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.bars = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=_errors, transient=True)
+        self.tasks: dict[str, TaskID] = {}
+        self.said_at: dict[str, float] = {}
+
+    def show(self, what: str, done: int, total: int, extra: str = "") -> None:
+        if self.quiet:
+            return
+        if _errors.is_terminal:
+            task = self.tasks.get(what)
+            if task is None:
+                task = self.tasks[what] = self.bars.add_task(what, total=total)
+            self.bars.update(task, completed=done, total=total, description=f"{what} {extra}".strip())
+            return
+        now = time.monotonic()
+        if now - self.said_at.setdefault(what, now) >= _PLAIN_EVERY_S:
+            self.said_at[what] = now
+            _errors.print(f"{what} {done}/{total} {extra}".strip())
+
+
+@contextmanager
+def reading(quiet: bool = False) -> Iterator[Reading]:
+    """Give a function that shows how many files have been read."""
+    shown = _Bars(quiet)
+    with shown.bars:
+        yield lambda done, total: shown.show("reading", done, total)
+
+
+@contextmanager
+def training(quiet: bool = False) -> Iterator[tuple[Callable[[StepEnd], None], Reading]]:
+    """Give a function that shows steps, and one that shows files read."""
+    shown = _Bars(quiet)
+    with shown.bars:
+        yield (
+            lambda step: shown.show("training", step.step, step.steps, f"loss {step.loss:.3f}"),
+            lambda done, total: shown.show("reading", done, total),
+        )
+
+
+def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def percent(value: Mapping[str, Any]) -> str:
+    """Write a score with its interval: 85.3 % (84.6..86.0)."""
+    if value["value"] is None:
+        return "undefined"
+    if value["low"] is None:
+        return f"{100 * value['value']:.2f} %"
+    return f"{100 * value['value']:.2f} % ({100 * value['low']:.1f}..{100 * value['high']:.1f})"
+
+
+def run(run: Run) -> None:
+    """Show a finished run: its scores, findings, and where the report lies."""
+    from rung.pipeline.reporting import report_input
+    from rung.report.findings import findings
+
+    scores = run.read_scores()
+    table = _table("part", "accuracy", "macro F1", "log loss", numbers=("accuracy", "macro F1", "log loss"))
+    for part, values in scores.items():
+        table.add_row(part, percent(values["accuracy"]), percent(values["macro_f1"]), f"{values['log_loss']['value']:.4f}")
+    _output.print(table)
+    _output.print("intervals: 95 %, over images")
+    for finding in findings(report_input(run)):
+        _output.print(f"- {finding.sentence}", markup=False)
+    if "test" not in scores:
+        _output.print(f"The test part is sealed; when all is chosen: rung test {run.folder}", markup=False)
+    _output.print(f"report: {run.report}", markup=False)
+
+
+def opening(opening: Opening) -> None:
+    """Show the scores of a test part, and how often these test images have been looked at."""
+    scores = opening.scores.to_json()
+    _output.print(f"test accuracy {percent(scores['accuracy'])}, macro F1 {percent(scores['macro_f1'])}; intervals: 95 %, over images")
+    again = " (this run had opened it before: the same scores again)" if opening.opened_before else ""
+    _output.print(f"opening {opening.opening} of this test set{again}")
+
+
+def data(report: DataReport) -> None:
+    """Show what a data set holds."""
+    values = report.to_json()
+    height, width, channels = values["shape"]
+    parts = {part: counts for part, counts in values["counts"].items() if sum(counts.values())}
+    _output.print(
+        f"{values['name']}: {sum(sum(c.values()) for c in parts.values())} images, {height} x {width}, {'grey' if channels == 1 else 'colour'}", markup=False
+    )
+    table = _table("class", *parts, numbers=tuple(parts))
+    for name in values["classes"]:
+        table.add_row(name, *(str(counts.get(name, 0)) for counts in parts.values()))
+    table.add_row("all", *(str(sum(counts.values())) for counts in parts.values()), style="bold")
+    _output.print(table)
+    for word in ("dropped", "repaired"):
+        for note in values[word][:20]:
+            _output.print(f"{word}: {note['path']}: {note['reason']}", markup=False)
+        if len(values[word]) > 20:
+            _output.print(f"{word}: {len(values[word]) - 20} more; --json lists all")
+    for warning in values["warnings"]:
+        _output.print(f"warning: {warning}", markup=False)
+
+
+def runs(found: Sequence[RunSummary], root: Path) -> None:
+    """Show a list of runs."""
+    if not found:
+        _output.print(f"there is no run in {root}", markup=False)
+        return
+    table = _table("run", "state", "epochs", "validation", "test", "problem", numbers=("epochs", "validation", "test"))
+    for summary in found:
+        accuracies = (summary.validation_accuracy, summary.test_accuracy)
+        shown = ["" if value is None else f"{100 * value:.2f} %" for value in accuracies]
+        table.add_row(summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or "")
+    _output.print(table)
+
+
+def answers(found: Sequence[Answer]) -> None:
+    """Show what a run says of files, the likeliest class first."""
+    for answer in found:
+        if answer.problem:
+            _output.print(f"{answer.path}: not read: {answer.problem}", markup=False)
+            continue
+        best = sorted(answer.probabilities.items(), key=lambda entry: -entry[1])[:3]
+        _output.print(f"{answer.path}: " + ", ".join(f"{name} {100 * value:.1f} %" for name, value in best), markup=False)
+
+
+def recipes(known: Mapping[str, str]) -> None:
+    """Show the recipes by name."""
+    table = _table("recipe", "what it is")
+    for name, text in known.items():
+        table.add_row(name, text)
+    _output.print(table)
+    _output.print("rung recipes NAME shows one")

@@ -1,0 +1,99 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rung import recipe as recipes
+from rung.errors import RecipeError
+from rung.recipe import CNN, MLP, OwnNetwork, Recipe, Split, Train
+from rung.recipes import RECIPES
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("comments", [False, True])
+def test_every_recipe_comes_back_from_its_toml(name: str, comments: bool, tmp_path: Path) -> None:
+    recipe = RECIPES[name]()
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipes.to_toml(recipe, comments))
+    assert recipes.from_toml(path) == recipe
+
+
+@given(st.text(), st.text(), st.floats(1e-9, 10, allow_nan=False))
+def test_any_text_and_number_comes_back(why: str, notes: str, rate: float) -> None:
+    recipe = Recipe(why=why, notes=notes, train=Train(learning_rate=rate))
+    assert recipes.parse(tomllib.loads(recipes.to_toml(recipe))) == recipe
+
+
+def test_every_field_has_a_description() -> None:
+    for network in (CNN(), MLP(), OwnNetwork(source="a.py:b")):
+        for name, text in recipes.describe(Recipe(network=network)).items():
+            assert text or name.endswith("kind"), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"train.epoch": 3}, "there is no field 'train.epoch': did you mean 'train.epochs'"),
+        ({"epocs": 3}, "did you mean 'epochs'"),
+        ({"train.epochs": 0}, "train.epochs = 0: input should be greater than or equal to 1"),
+        ({"train.learning_rate": -1.0}, "train.learning_rate = -1.0: input should be greater than 0"),
+        ({"train.learning_rate": float("nan")}, "train.learning_rate = nan: input should be a finite number"),
+        ({"train.optimizer": "sdg"}, "train.optimizer = 'sdg': input should be 'sgd'"),
+        ({"defaults": "keras"}, "'defaults' is a field of several parts: say which, network.defaults or train.defaults"),
+        ({"train.weight_decay": 0.1}, "only adamw and muon have it, not adam"),
+        ({"train.keep": "averaged"}, "needs train.ema_decay above 0"),
+        ({"train.ema_decay": 0.9}, "never uses"),
+        ({"split.folds": 5, "split.fold": 5}, "not one of the 5 folds 0..4"),
+        ({"network.block_dropout": [0.1, 0.2]}, "2 values for 3 blocks"),
+        ({"network.dense": [8], "network.dense_dropout": [0.1, 0.2]}, "2 values for 1 dense layers"),
+        ({"split.fit_on": "train+validation"}, "train.keep = 'best' chooses"),
+        ({"augment.mixup_alpha": 1.0, "augment.cutmix_alpha": 1.0}, "exclude each other"),
+        ({"train.loss": "mse", "train.label_smoothing": 0.1}, "belongs to cross_entropy"),
+        ({"network.kind": "resnet"}, "resnet"),
+        ({"name": "a/b"}, "name = 'a/b'"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_words(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        recipes.change(Recipe(), settings)
+    assert words in str(error.value)
+
+
+def test_the_short_name_of_a_field_is_enough_where_it_is_one_field() -> None:
+    assert recipes.change(Recipe(), {"epochs": 3}).train.epochs == 3
+
+
+def test_another_kind_of_network_starts_from_its_defaults() -> None:
+    changed = recipes.change(Recipe(), {"network.kind": "mlp", "network.dense": [512, 256], "network.dense_dropout": [0.3, 0.0]})
+    assert changed.network == MLP(dense=(512, 256), dense_dropout=(0.3, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a=1", 1), ("a=1e-3", 1e-3), ("a=true", True), ("a=[1, 2]", [1, 2]), ("a='x'", "x"), ("a=adam", "adam"), ("a=cat,dog; bird", "cat,dog; bird"), ("a=", "")],
+)
+def test_a_setting_is_toml_or_a_word(text: str, value: object) -> None:
+    assert recipes.setting(text) == ("a", value)
+
+
+def test_a_setting_without_equals_is_refused() -> None:
+    with pytest.raises(RecipeError, match="expected key=value"):
+        recipes.setting("train.epochs")
+
+
+def test_files_that_are_no_recipe_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"cannot read the recipe .*No such file"):
+        recipes.from_toml(tmp_path / "absent.toml")
+    (tmp_path / "bad.toml").write_text("a = = 3")
+    with pytest.raises(RecipeError, match="is not a TOML file"):
+        recipes.from_toml(tmp_path / "bad.toml")
+    (tmp_path / "other.toml").write_text("[trian]\nepochs = 3\n")
+    with pytest.raises(RecipeError, match=r"there is no field 'trian': did you mean 'train'.*other.toml"):
+        recipes.from_toml(tmp_path / "other.toml")
+
+
+def test_a_recipe_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe().split = Split()  # type: ignore[misc]
