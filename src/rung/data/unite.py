@@ -48,9 +48,10 @@ def _check_apart(found: Sequence[Found]) -> None:
 
 
 def _unique_names(found: Sequence[Found]) -> list[str]:
+    times = Counter(f.name for f in found)
     names = [f.name for f in found]
     for k, f in enumerate(found):
-        if names.count(f.name) > 1 and isinstance(f.images, Files):
+        if times[f.name] > 1 and isinstance(f.images, Files):
             names[k] = f"{os.path.basename(os.path.dirname(f.images.base))}/{f.name}"
     return [name if names.count(name) == 1 else f"{name}#{k + 1}" for k, name in enumerate(names)]
 

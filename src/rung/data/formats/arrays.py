@@ -161,12 +161,16 @@ def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None
         raise DataError(f"one-hot labels have {' and '.join(map(str, sorted(wide)))} columns" + (f" for {len(classes)} classes" if classes is not None else ""))
     labels = [_from_one_hot(values, name) if values.ndim == 2 else values.astype(np.int64) for name, values in zip(arrays, read, strict=True)]
     low, high = min(int(v.min()) for v in labels), max(int(v.max()) for v in labels)
-    count = len(classes) if classes is not None else wide.pop() if wide else high + 1
-    if low < 0 or high >= count or (classes is None and not wide and low > 0) or count > max(1000, sum(len(v) for v in labels)):
-        expected = f"0..{count - 1} for {count} classes" if classes is not None else "whole numbers from 0, none left out"
-        raise DataError(f"labels run from {low} to {high} ({', '.join(arrays)}): expected {expected}")
-    names = tuple(classes) if classes is not None else tuple(str(k) for k in range(count))
-    return labels, names
+    where = f"labels run from {low} to {high} ({', '.join(arrays)})"
+    if classes is None and wide:
+        classes = [str(k) for k in range(next(iter(wide)))]
+    if classes is None:
+        if low != 0 or high >= max(1000, sum(len(v) for v in labels)):
+            raise DataError(f"{where}: expected whole numbers from 0, none left out")
+        classes = [str(k) for k in range(high + 1)]
+    if low < 0 or high >= len(classes):
+        raise DataError(f"{where}: expected 0..{len(classes) - 1} for {len(classes)} classes")
+    return labels, tuple(classes)
 
 
 def _plain(values: npt.ArrayLike, name: str) -> Array:
