@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.evaluate import averages
@@ -19,6 +19,7 @@ def names(size):
 
 
 @given(size=st.integers(2, 6), seed=st.integers(0, 10**6), name=st.sampled_from(["precision", "recall", "f1"]), weighted=st.booleans())
+@settings(deadline=None)
 def test_the_change_of_one_more_image_is_the_derivative(size, seed, name, weighted):
     counts = table(size, seed).astype(np.float64) + 1
     every = np.ones(size, bool)

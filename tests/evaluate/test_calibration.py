@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
@@ -18,6 +18,7 @@ def plain_error(confidence, right):
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 1), st.booleans()), min_size=1, max_size=80))
+@settings(deadline=None)
 def test_the_error_is_that_of_the_definition(cases):
     confidence, right = np.array([c for c, _ in cases]), np.array([r for _, r in cases])
     found = calibration_error(confidence, right, 0.95)

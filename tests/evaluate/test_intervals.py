@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -11,6 +11,7 @@ from rung.evaluate.predictions import Predictions
 
 
 @given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.5, 0.8, 0.95, 0.999]))
+@settings(deadline=None)
 def test_wilson_is_scipys(case, level):
     hits, count = case
     wanted = stats.binomtest(hits, count).proportion_ci(level, method="wilson")
@@ -20,6 +21,7 @@ def test_wilson_is_scipys(case, level):
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40))
+@settings(deadline=None)
 def test_student_is_scipys(values):
     values = np.array(values)
     found = intervals.t_interval(values, 0.9)
@@ -36,6 +38,7 @@ def test_one_value_has_no_interval():
 
 
 @given(st.integers(2, 1000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+@settings(deadline=None)
 def test_for_a_plain_share_the_effective_interval_is_wilsons(case):
     hits, count = case
     share = hits / count

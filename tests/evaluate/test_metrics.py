@@ -92,7 +92,7 @@ def check_honest(found):
 
 
 @given(odd_cases())
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_equal_to_scikit_learn_in_odd_cases(p):
     found = check_against_scikit_learn(p)
     check_honest(found)

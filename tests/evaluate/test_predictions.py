@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.errors import RunError
@@ -29,6 +29,7 @@ def same(a, b):
 
 
 @given(count=st.integers(0, 30), names=st.lists(st.text(), min_size=1, max_size=5, unique=True), part=st.sampled_from(["train", "validation", "test"]))
+@settings(deadline=None)
 def test_what_is_saved_comes_back(tmp_path_factory, count, names, part):
     path = tmp_path_factory.mktemp("p") / "p.safetensors"
     written = predictions(count, names, part)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
@@ -25,6 +25,7 @@ scores = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.5000001, 1.0]), min_siz
 
 
 @given(scores, scores)
+@settings(deadline=None)
 def test_areas_are_scikit_learns_with_many_ties(own, others):
     found = area(own, others)
     assert found.value == pytest.approx(roc_auc_score(np.repeat([1, 0], [len(own), len(others)]), own + others), abs=1e-14)
@@ -32,6 +33,7 @@ def test_areas_are_scikit_learns_with_many_ties(own, others):
 
 
 @given(scores, scores)
+@settings(deadline=None)
 def test_the_variance_is_delongs(own, others):
     """By the definition, from all pairs: variance of each image's mean over its pairs, divided by the number of such images."""
     own, others = np.array(own), np.array(others)

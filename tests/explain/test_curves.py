@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.errors import RunError
@@ -38,6 +38,7 @@ def flat(count, random, kind, deviation=0.015):
 
 
 @given(count=st.integers(16, 60), turn=st.integers(8, 12), slope=st.floats(0.02, 0.3))
+@settings(deadline=None)
 def test_a_smooth_turn_is_found_at_its_epoch(count, turn, slope):
     found = read(log(turning(count, turn, slope)))
     assert found.best_loss_epoch in (turn, turn - 1, turn - 2)  # the fall goes on below the rise for a while, or has nearly ended

@@ -91,5 +91,5 @@ def calibration_error(confidence: npt.NDArray[np.float64], right: npt.NDArray[np
 def brier(probabilities: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return each image's squared distance between probabilities (N,K) and the truth, (N,) in 0..2 (Brier, Monthly Weather Review 78, 1950)."""
     true = probabilities[np.arange(len(labels)), labels]
-    distance: npt.NDArray[np.float64] = (probabilities**2).sum(axis=1) - 2 * true + 1
-    return distance
+    distance: npt.NDArray[np.float64] = (probabilities**2).sum(axis=1) - true**2 + (1 - true) ** 2
+    return np.maximum(distance, 0)
