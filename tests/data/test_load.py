@@ -213,6 +213,22 @@ def test_size_auto_keeps_small_squares(tmp_path: Path, sizes: list[tuple[int, in
         assert from_arrays(np.stack(arrays), [0, 1]).images.shape == (2, expected, expected, 3)
 
 
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("colour", ["auto", "rgb", "grey"])
+def test_size_auto_that_ends_at_64_gives_what_64_gives(tmp_path: Path, fit: str, colour: str) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
+    (tmp_path / "one" / "a").mkdir(parents=True)
+    for k in range(3):
+        Image.fromarray(grey + k).save(tmp_path / "one" / "a" / f"{k}.png")
+    for name, size in (("b", (12, 12)), ("c", (30, 50)), ("d", (64, 64)), ("e", (20, 20)), ("f", (200, 100))):
+        fill(tmp_path / "one" / name, 2, size)
+    fill(tmp_path / "two" / "a", 2, (9, 9))
+    for sources in ([tmp_path / "one"], [tmp_path / "two", tmp_path / "one"]):
+        auto, given = (loaded(*sources, pixels=Pixels(size=size, fit=fit, colour=colour)) for size in ("auto", 64))
+        assert auto.images.shape == given.images.shape
+        assert auto.hash() == given.hash()
+
+
 def test_colour_auto_is_grey_only_where_every_image_is(tmp_path: Path) -> None:
     grey = np.random.default_rng(0).integers(0, 256, (10, 10), dtype=np.uint8)
     for k, name in enumerate("ab"):

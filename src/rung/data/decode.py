@@ -112,19 +112,6 @@ def read_file(path: Path | str) -> bytes:
             raise UnreadableImage(f"cannot be read ({error.strerror})") from None
 
 
-def header_size(path: Path | str) -> tuple[int, int] | None:
-    """Return width and height as the file's header states them (before any turning), or None if it cannot be read."""
-    try:
-        with _listening(), open(path, "rb", opener=_open_without_waiting) as file, Image.open(file, formats=FORMATS) as picture:
-            return picture.size
-    except (*_DAMAGE, Image.DecompressionBombError):
-        return None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 def _opened(data: bytes, pixels: Pixels) -> Image.Image:
     known = what_it_is(data)
     if known:

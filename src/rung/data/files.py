@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rung.data.decode import UnreadableImage, decode, header_size, read_file
+from rung.data.decode import UnreadableImage, decode, read_file
 from rung.data.found import Files, Found, Refused
 from rung.data.imageset import FileNote, grey_rows, pixel_digest, pixel_digests
 from rung.data.pixels import AUTO_SIZE, fit, fit_all
@@ -58,33 +58,49 @@ class _One:
     odd: tuple[str, ...]
 
 
-def common_size(files: Files) -> int | None:
-    """Return the side of the images if all are square, of one size and AUTO_SIZE at most, by their headers; else None."""
-    sizes: set[tuple[int, int]] = set()
-    with _pool() as pool:
-        for start in range(0, len(files), _CHUNK_FILES):
-            paths = (os.path.join(files.base, p) for p in files.paths[start : start + _CHUNK_FILES])
-            sizes |= {size for size in pool.map(header_size, paths) if size}
-            if len(sizes) > 1 or any(width != height or width > AUTO_SIZE for width, height in sizes):
-                return None
-    return next(iter(sizes))[0] if sizes else None
+class _Shelf:
+    """The images of one source as they come in.
+
+    It is widened to three channels when the first coloured image comes, and, where the size is left to the images,
+    brought to AUTO_SIZE when the first of another size comes; both give what fitting each file so at once gives.
+    """
+
+    def __init__(self, count: int, pixels: Pixels) -> None:
+        self.pixels = pixels
+        self.images: npt.NDArray[np.uint8] = np.empty((count, 0, 0, 1), np.uint8)
+
+    def put(self, row: int, image: npt.NDArray[np.uint8]) -> None:
+        """Store an image that `_fitted` made; rows come in ascending order."""
+        if not self.images.size:
+            self.images = np.empty((len(self.images), *image.shape), np.uint8)
+        side, channels = self.images.shape[1], self.images.shape[3]
+        if image.shape[0] != side:
+            if side != AUTO_SIZE:
+                whole = np.empty((len(self.images), AUTO_SIZE, AUTO_SIZE, channels), np.uint8)
+                whole[:row] = fit_all(self.images[:row], AUTO_SIZE, channels, self.pixels)
+                self.images = whole
+            image = fit(image, AUTO_SIZE, image.shape[2], self.pixels)
+        if image.shape[2] > channels:
+            self.images = np.repeat(self.images, 3, axis=3)
+        self.images[row] = image
 
 
-def decode_files(found: Found, size: int, pixels: Pixels, progress: Progress | None = None) -> Decoded:
+def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None) -> Decoded:
     """Decode and fit every file of a source, in its order whatever the number of threads.
 
-    The images have one channel where all are grey or grey is asked for, else three.
+    The images have one channel where all are grey or grey is asked for, else three. With pixels.size "auto" they keep
+    their size where all are square, of one size and AUTO_SIZE at most.
     """
     assert isinstance(found.images, Files)
-    channels = {"grey": 1, "rgb": 3, "auto": None}[pixels.colour]
-    images = np.empty((len(found), size, size, channels or 1), np.uint8)
+    shelf = _Shelf(len(found), pixels)
     digests = np.empty(len(found), np.int64)
     keep = np.ones(len(found), dtype=bool)
     grey = 0
     refused: list[Refused] = []
     repaired: list[FileNote] = []
     odd: dict[str, list[int]] = defaultdict(list)
-    one = partial(_decode_one, found.images.base, size, channels, pixels)
+    draft = pixels if isinstance(pixels.size, int) else pixels.model_copy(update={"size": AUTO_SIZE})  # how far a JPEG may be reduced
+    one = partial(_decode_one, found.images.base, pixels, draft)
     with _pool() as pool:
         for start in range(0, len(found), _CHUNK_FILES):
             for row, result in enumerate(pool.map(one, found.images.paths[start : start + _CHUNK_FILES]), start):
@@ -92,29 +108,45 @@ def decode_files(found: Found, size: int, pixels: Pixels, progress: Progress | N
                     keep[row] = False
                     refused.append(Refused(found.sources[row], result, int(found.labels[row])))
                     continue
-                if result.image.shape[2] > images.shape[3]:
-                    images = np.repeat(images, 3, axis=3)
-                images[row], digests[row] = result.image, result.digest
+                shelf.put(row, result.image)
+                digests[row] = result.digest
                 grey += result.grey
                 repaired.extend(FileNote(found.sources[row], reason) for reason in result.repairs)
                 for kind in result.odd:
                     odd[kind].append(row)
             if progress:
                 progress(min(start + _CHUNK_FILES, len(found)), len(found))
-    rows = np.flatnonzero(keep)
+    rows, images = np.flatnonzero(keep), shelf.images
     if len(rows) < len(found):
         images, digests = images[rows], digests[rows]
     notes = tuple(_ODD[kind].format(n=len(at), example=found.sources[at[0]]) for kind, at in sorted(odd.items()))
     return Decoded(images, rows, digests, grey, tuple(refused), tuple(repaired), notes)
 
 
-def fit_array(found: Found, size: int, pixels: Pixels) -> Decoded:
+def fit_array(found: Found, pixels: Pixels) -> Decoded:
     """Fit every image of a source that is an array, by the same rules as files."""
     assert not isinstance(found.images, Files)
     are_grey = grey_rows(found.images)
     grey_only = pixels.colour == "grey" or (pixels.colour == "auto" and bool(are_grey.all()))
+    size = _own_size(found.images.shape[1:3], pixels)
     images = fit_all(found.images, size, 1 if grey_only else 3, pixels)
     return Decoded(images, np.arange(len(found)), pixel_digests(found.images), int(are_grey.sum()))
+
+
+def together(decoded: Sequence[Decoded], pixels: Pixels) -> npt.NDArray[np.uint8]:
+    """Return the images of all sources as one array (N,S,S,C), of one size and as many channels as any needs."""
+    used = [d.images for d in decoded if len(d.images)]
+    channels = max(images.shape[3] for images in used)
+    size = used[0].shape[1] if len({images.shape[1] for images in used}) == 1 else AUTO_SIZE
+    fitted = [fit_all(images, size, channels, pixels) for images in used]
+    return fitted[0] if len(fitted) == 1 else np.concatenate(fitted)
+
+
+def _own_size(shape: Sequence[int], pixels: Pixels) -> int:
+    """Return the size asked for, or the image's own where it is square and AUTO_SIZE at most, else AUTO_SIZE."""
+    if isinstance(pixels.size, int):
+        return pixels.size
+    return shape[0] if shape[0] == shape[1] <= AUTO_SIZE else AUTO_SIZE
 
 
 def check_left_out(refused: Sequence[Refused], labels: npt.NDArray[np.int64], classes: Sequence[str], strict: bool) -> None:
@@ -141,10 +173,10 @@ def _listed(refused: Sequence[Refused]) -> str:
     return ", ".join(f"{r.path} {r.reason}" for r in refused[:3]) + more
 
 
-def _decode_one(base: str, size: int, channels: int | None, pixels: Pixels, path: str) -> _One | str:
-    """Return the image fitted to `channels`, or to as many as it has; or the reason why there is none."""
+def _decode_one(base: str, pixels: Pixels, draft: Pixels, path: str) -> _One | str:
+    """Return one image, fitted, with as many channels as it has or the recipe asks for; or the reason why there is none."""
     try:
-        decoded = decode(read_file(os.path.join(base, path)), pixels)
+        decoded = decode(read_file(os.path.join(base, path)), draft)
     except UnreadableImage as error:
         return str(error)
     height, width, own = decoded.image.shape
@@ -155,7 +187,8 @@ def _decode_one(base: str, size: int, channels: int | None, pixels: Pixels, path
         ("small", min(height, width) < 8),
         ("strip", max(height, width) > 20 * min(height, width)),
     )
-    image = fit(decoded.image, size, channels or own, pixels)
+    channels = {"grey": 1, "rgb": 3, "auto": own}[pixels.colour]
+    image = fit(decoded.image, _own_size(decoded.image.shape, pixels), channels, pixels)
     return _One(image, pixel_digest(decoded.image), own == 1, decoded.repairs, tuple(kind for kind, is_so in odd if is_so))
 
 

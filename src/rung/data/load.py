@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data import classes as naming
-from rung.data.files import check_left_out, common_size, decode_files, fit_array
+from rung.data.files import check_left_out, decode_files, fit_array, together
 from rung.data.formats import arrays, cifar, digits, folder, npz
 from rung.data.found import Files, Found
 from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
-from rung.data.pixels import AUTO_SIZE, fit_all
+from rung.data.pixels import fit_all
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Pixels
@@ -93,8 +93,7 @@ def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progres
     warnings = _check_classes(sources)
     if data.per_class:
         sources = _first_of_each_class(sources, data.per_class)
-    size = pixels.size if isinstance(pixels.size, int) else _auto_size(sources)
-    images = _together(sources, size, pixels.model_copy(update={"size": size}), data.strict, progress)
+    images = _together(sources, pixels, data.strict, progress)
     images = replace(images, warnings=(*warnings, *images.warnings, *_check_counts(images)), validation_rule=rule)
     if data.strict and images.warnings:
         raise DataError(f"data.strict allows no warning: {images.warnings[0]}")
@@ -196,25 +195,13 @@ def _first_of_each_class(sources: list[Found], count: int) -> list[Found]:
     return [f.take(np.flatnonzero(keep[end - len(f) : end])) for f, end in zip(sources, ends, strict=True)]
 
 
-def _auto_size(sources: list[Found]) -> int:
-    """Return the side of the images where all are square, of one size and AUTO_SIZE at most; else AUTO_SIZE."""
-    sides: set[int | None] = set()
-    for found in sources:
-        if isinstance(found.images, Files):
-            sides.add(common_size(found.images))
-        elif len(found):
-            _, height, width, _ = found.images.shape
-            sides.add(height if height == width <= AUTO_SIZE else None)
-    return next(iter(sides)) or AUTO_SIZE if len(sides) == 1 else AUTO_SIZE
-
-
-def _together(sources: list[Found], size: int, pixels: Pixels, strict: bool, progress: Progress | None) -> ImageSet:
+def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Progress | None) -> ImageSet:
     """Decode and fit every source and put them one after the other."""
     total, done = sum(len(f) for f in sources), 0
     decoded = []
     for found in sources:
         step = None if progress is None else partial(_shifted, progress, done, total)
-        decoded.append(decode_files(found, size, pixels, step) if isinstance(found.images, Files) else fit_array(found, size, pixels))
+        decoded.append(decode_files(found, pixels, step) if isinstance(found.images, Files) else fit_array(found, pixels))
         done += len(found)
         if progress:
             progress(done, total)
@@ -222,7 +209,10 @@ def _together(sources: list[Found], size: int, pixels: Pixels, strict: bool, pro
     refused = [r for f, d in zip(sources, decoded, strict=True) for r in (*f.refused, *d.refused)]
     labels = np.concatenate([f.labels for f in sources])
     check_left_out(refused, labels, sources[0].classes, strict)
-    images, remarks = _one_colour([d.images for d in decoded], sum(d.grey for d in decoded), pixels)
+    images, grey = together(decoded, pixels), sum(d.grey for d in decoded)
+    remarks = []
+    if pixels.colour == "auto" and images.shape[3] == 3 and grey:
+        remarks.append(f"{grey} of {len(images)} images are grey: all have 3 channels because the other {len(images) - grey} are in colour")
     names, offsets = _root_names(sources)
     coarse = sources[0].coarse
     return ImageSet(
@@ -245,16 +235,6 @@ def _together(sources: list[Found], size: int, pixels: Pixels, strict: bool, pro
 
 def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
     progress(before + done, total)
-
-
-def _one_colour(images: list[npt.NDArray[np.uint8]], grey: int, pixels: Pixels) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    """Join the images of all sources in the one number of channels that all need."""
-    count, channels = sum(len(i) for i in images), max(i.shape[3] for i in images)
-    widened = [np.repeat(i, 3, axis=3) if i.shape[3] < channels else i for i in images]
-    remarks = []
-    if pixels.colour == "auto" and channels == 3 and grey:
-        remarks.append(f"{grey} of {count} images are grey: all have 3 channels because the other {count - grey} are in colour")
-    return widened[0] if len(widened) == 1 else np.concatenate(widened), remarks
 
 
 def _check_counts(images: ImageSet) -> list[str]:

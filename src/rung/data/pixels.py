@@ -83,16 +83,16 @@ def _resize(images: npt.NDArray[np.uint8], size: tuple[int, int], pixels: Pixels
     if images.shape[1:3] == size:
         return images
     count, height, width, channels = images.shape
-    planes = images.transpose(0, 3, 1, 2).reshape(count * channels, 1, height, width)
-    out = np.empty((count * channels, 1, *size), np.uint8)
+    out = np.empty((count, *size, channels), np.uint8)
     step = max(1, _CHUNK // (height * width))
     mode = "nearest-exact" if pixels.filter == "nearest" else pixels.filter
     antialias = pixels.antialias and pixels.filter != "nearest"
-    for start in range(0, len(planes), step):
-        values = torch.from_numpy(planes[start : start + step].astype(np.float32))
-        resized = functional.interpolate(values, size=size, mode=mode, antialias=antialias)
-        out[start : start + step] = resized.round_().clamp_(0, 255).to(torch.uint8).numpy()
-    return np.ascontiguousarray(out.reshape(count, channels, *size).transpose(0, 2, 3, 1))
+    for channel in range(channels):
+        for start in range(0, count, step):
+            plane = torch.from_numpy(images[start : start + step, None, :, :, channel].astype(np.float32, order="C"))
+            resized = functional.interpolate(plane, size=size, mode=mode, antialias=antialias)
+            out[start : start + step, ..., channel] = resized.round_().clamp_(0, 255).to(torch.uint8)[:, 0].numpy()
+    return out
 
 
 def _chunks(images: npt.NDArray[np.uint8]) -> Iterable[npt.NDArray[np.uint8]]:
