@@ -139,6 +139,20 @@ def test_hostile_files_are_refused_in_one_sentence_that_names_the_file(tmp_path)
         assert "\n" not in str(error.value), name
 
 
+def test_a_header_over_16_mb_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "p.safetensors"
+    save(path, predictions())
+    good = path.read_bytes()
+    length = int.from_bytes(good[:8], "little")
+    for padding, message in ((2**24 - length, None), (2**24 - length + 8, "header claims 16777224 bytes")):
+        path.write_bytes((length + padding).to_bytes(8, "little") + good[8 : 8 + length] + b" " * padding + good[8 + length :])
+        if message is None:
+            assert same(load(path), predictions())
+        else:
+            with pytest.raises(RunError, match=message):
+                load(path)
+
+
 def test_every_truncation_is_refused(tmp_path):
     path = tmp_path / "p.safetensors"
     save(path, predictions())

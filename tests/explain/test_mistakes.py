@@ -47,6 +47,12 @@ def test_which_pair_comes_first_by_chance_is_not_called_the_hardest_alone():
     assert alone <= 4
 
 
+def test_the_hardest_are_told_by_a_sign_test_for_all_pairs_together():
+    """70 against 55 and 46 errors: two-sided p 0.21 and 0.032, too large for six pairs; against 35: 0.0008."""
+    found = pairs([[0, 70, 55, 0], [0, 0, 46, 0], [0, 0, 0, 35], [0, 0, 0, 0]], ANIMALS)
+    assert [(p.errors, p.hardest) for p in found] == [(70, True), (55, True), (46, True), (35, False)]
+
+
 def test_standings_name_only_what_the_images_can_tell():
     found = standings([[99, 1, 0, 0], [15, 85, 0, 0], [60, 0, 40, 0], [2, 0, 0, 2]], ANIMALS)
     assert [(s.name, s.side) for s in found] == [("cat", "above"), ("dog", "above"), ("frog", "below")]
