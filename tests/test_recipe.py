@@ -72,7 +72,16 @@ def test_another_kind_of_network_starts_from_its_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("a=1", 1), ("a=1e-3", 1e-3), ("a=true", True), ("a=[1, 2]", [1, 2]), ("a='x'", "x"), ("a=adam", "adam"), ("a=cat,dog; bird", "cat,dog; bird"), ("a=", "")],
+    [
+        ("a=1", 1),
+        ("a=1e-3", 1e-3),
+        ("a=true", True),
+        ("a=[1, 2]", [1, 2]),
+        ("a='x'", "x"),
+        ("a=adam", "adam"),
+        ("a=cat,dog; bird", "cat,dog; bird"),
+        ("a=", ""),
+    ],
 )
 def test_a_setting_is_toml_or_a_word(text: str, value: object) -> None:
     assert recipes.setting(text) == ("a", value)

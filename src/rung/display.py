@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rung.data.describe import DataReport
     from rung.pipeline.predicting import Answer
     from rung.store.run import Run, RunSummary
-    from rung.train.loop import StepEnd
+    from rung.training.loop import StepEnd
     from rung.workbench import Opening
 
 _PLAIN_EVERY_S = 10.0

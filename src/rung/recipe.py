@@ -218,7 +218,7 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
     if train.ema_decay and train.keep != "averaged":
         yield f"train.ema_decay averages weights that train.keep = '{train.keep}' never uses: set keep = 'averaged' or ema_decay = 0"
     if train.label_smoothing and train.loss != "cross_entropy":
-        yield f"train.label_smoothing belongs to cross_entropy, not to {train.loss}"
+        yield f"train.label_smoothing belongs to cross_entropy, not to {train.loss}: set it to 0"
     if recipe.augment.mixup_alpha and recipe.augment.cutmix_alpha:
         yield "augment.mixup_alpha and augment.cutmix_alpha exclude each other: set one to 0"
     if recipe.augment.shift_fraction and recipe.augment.shift_pixels:

@@ -172,7 +172,7 @@ def _start_recipe(data: object, given: str | Path | Recipe) -> tuple[Recipe, Pat
 @contextmanager
 def _failure_written(run: Run) -> Iterator[None]:
     """Write down in the run why it stopped; an interruption that was asked for is no failure."""
-    from rung.train.journal import Interrupted
+    from rung.training.journal import Interrupted
 
     try:
         yield
@@ -183,14 +183,15 @@ def _failure_written(run: Run) -> Iterator[None]:
         raise
 
 
-def _finish(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None, checkpoint_s: float) -> None:
+def _finish(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None, checkpoint_s: float) -> list[str]:
     from rung.evaluate import predictions as answers
     from rung.pipeline import execute, pictures, reporting
 
-    execute.fit_run(run, prepared, setup_s, observe, checkpoint_s)
+    notes = execute.fit_run(run, prepared, setup_s, observe, checkpoint_s)
     part = "validation" if len(prepared.splits.validation) else "train"
     pictures.save(run, prepared, answers.load(run.predictions(part)))
     reporting.write_report(run)
+    return notes
 
 
 def resume(
@@ -216,17 +217,9 @@ def resume(
         said = [f"its last process died ({dead}): taken over"] if dead else []
         started = time.perf_counter()
         prepared = _prepared_again(found, data, progress)
-        said += _not_exact(found, prepared)
         found.clear_failure()
-        _finish(found, prepared, time.perf_counter() - started, observe, checkpoint_s)
+        said += _finish(found, prepared, time.perf_counter() - started, observe, checkpoint_s)
     return found, said
-
-
-def _not_exact(run: Run, prepared: Prepared) -> list[str]:
-    from rung.train.environment import differences, environment
-
-    changed = differences(atomic.read_json(run.environment), environment(prepared.recipe.compute.device))
-    return [f"resume is not bit-exact because {'; '.join(changed)}"] if changed else []
 
 
 def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None = None) -> Prepared:

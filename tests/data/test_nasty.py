@@ -107,11 +107,14 @@ def test_n02_no_image_at_all_shows_the_first_names(tmp_path: Path) -> None:
         loaded(tmp_path / "empty")
 
 
-def test_n03_a_root_that_is_not_there_names_the_nearest_folder(photos: Path) -> None:
+def test_n03_a_root_that_is_not_there_names_the_nearest_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match=r"photos/dgo/x does not exist; the nearest folder that does is .*photos: it holds cat, dog; did you mean 'dog'"):
         loaded(photos / "dgo" / "x")
     with pytest.raises(DataError, match=r"'cifar11' is no data that rung knows.*did you mean 'cifar1"):
         loaded("cifar11")
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(DataError, match="no folder of that name is in .*did you mean 'photos'"):
+        loaded("photo")
 
 
 def test_n04_one_class_is_not_enough(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ class Batch:
 class Batches:
     """The rows of one part, resident on the device.
 
-    images: uint8 (N,C,H,W), channels last in memory; labels: int64 (N,); classes: how many there are.
+    images: uint8 (N,C,H,W), channels last in memory; labels: int64 (N,); classes: how many there are;
+    sources: where each row came from, for messages.
     """
 
     images: torch.Tensor
@@ -45,6 +46,7 @@ class Batches:
     pixels: Pixels
     settings: Augment
     seed: int
+    sources: Sequence[str] = ()
     own_augmentations: Sequence[Callable[..., Any]] = ()
     balanced: bool = False
 
@@ -62,14 +64,17 @@ class Batches:
         stream = keys.stream(self.seed, "augment", epoch)
         steps = self.steps(batch_size)
         for step in range(first_step, steps):
-            rows = order[step * batch_size : (step + 1) * batch_size if step < steps - 1 else None]
-            yield self._augmented(rows, stream, keys.stream(self.seed, "mix", epoch * steps + step))
+            start, end = step * batch_size, (step + 1) * batch_size if step < steps - 1 else len(order)
+            rows = order[start:end]
+            # A balanced epoch can meet a row twice: its position keeps the two from being augmented alike.
+            counters = torch.arange(start, end, device=rows.device) if self.balanced else rows
+            yield self._augmented(rows, keys.row_keys(stream, counters), keys.stream(self.seed, "mix", epoch * steps + step))
 
-    def _augmented(self, rows: torch.Tensor, stream: int, mix_key: int) -> Batch:
+    def _augmented(self, rows: torch.Tensor, image_keys: torch.Tensor, mix_key: int) -> Batch:
         labels = targets = self.labels[rows]
         images = to_float(self.images[rows])
         if self.settings.offline_copies == 0:
-            images = augment(images, keys.row_keys(stream, rows), self.settings, self.own_augmentations)
+            images = augment(images, image_keys, self.settings, self.own_augmentations)
             if self.settings.mixup_alpha or self.settings.cutmix_alpha:
                 images, targets = mix(images, torch.nn.functional.one_hot(labels, self.classes).float(), mix_key, self.settings)
         return Batch(self._normalised(images), targets, labels, rows)

@@ -116,7 +116,9 @@ def _read(source: str, data: Data, download_progress: Progress | None) -> Found:
 
 def _not_there(source: str, path: Path) -> str:
     if len(path.parts) == 1 and not source.startswith((".", "~")):
-        return f"'{source}' is no data that rung knows, and no folder of that name is in {Path.cwd()}: {did_you_mean(source, NAMES)}"
+        close = did_you_mean(source, [*NAMES, *(naming.shown(e.name) for e in os.scandir() if e.is_dir() or e.name.endswith(".npz"))])
+        close = close if close.startswith("did") else did_you_mean(source, NAMES)
+        return f"'{source}' is no data that rung knows, and no folder of that name is in {Path.cwd()}: {close}"
     parent = next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
     held = sorted((naming.shown(n) for n in os.listdir(parent) if not n.startswith(".")), key=naming.natural)
     step = path.absolute().relative_to(parent).parts[0]

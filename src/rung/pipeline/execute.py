@@ -27,11 +27,11 @@ from rung.pipeline.prepare import Prepared
 from rung.recipe import to_toml
 from rung.store import arrays, atomic
 from rung.store.run import Run
-from rung.train.environment import environment
-from rung.train.forward import logits
-from rung.train.journal import Journal, RunJournal
-from rung.train.loop import StepEnd, TrainResult, train
-from rung.train.losses import build_loss
+from rung.training.environment import environment
+from rung.training.forward import logits
+from rung.training.journal import Journal, RunJournal
+from rung.training.loop import StepEnd, TrainResult, train
+from rung.training.losses import build_loss
 
 Observe = Callable[[StepEnd], None]
 
@@ -43,7 +43,8 @@ def begin(run: Run, prepared: Prepared) -> None:
         atomic.make_folder((run.folder / name).parent)
         atomic.write_text(run.folder / name, text)
     atomic.write_json(run.data, describe(prepared.images).to_json() | {"splits": prepared.splits.how})
-    atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
+    with _threads(prepared.recipe.compute.threads):
+        atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
     parts = {part: getattr(prepared.splits, part) for part in PARTS}
     arrays.write(run.splits, parts, {"how": prepared.splits.how})
     atomic.write_text(run.recipe, to_toml(recipe))
@@ -99,14 +100,15 @@ def _threads(count: int | str) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def fit_run(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None = None, every_s: float = 30.0) -> None:
+def fit_run(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None = None, every_s: float = 30.0) -> list[str]:
     """Fit in the run's folder, obeying Ctrl-C and SIGTERM, keep the weights, and score train and validation.
 
     setup_s: seconds from the start to here, written down apart from training. every_s: seconds between checkpoints.
+    Returns what is to be said about the checkpoint it went on from.
     """
     started = time.perf_counter()
     with _signals() as stop_signal:
-        journal = RunJournal(run.folder, every_s, stop_signal)
+        journal = RunJournal(run.folder, prepared.recipe.compute.device, every_s, stop_signal)
         network, result = fit(prepared, journal, observe)
     counts = parameter_counts(network)
     weights = save_tensors(result.weights)
@@ -125,6 +127,7 @@ def fit_run(run: Run, prepared: Prepared, setup_s: float, observe: Observe | Non
     atomic.write_json(run.folder / "kept.json", kept)
     parts = [part for part in ("train", "validation") if len(getattr(prepared.splits, part))]
     write_scores(run, prepared, {part: measure(run, prepared, network, part) for part in parts})
+    return journal.notes
 
 
 def _how_kept(prepared: Prepared) -> str:

@@ -27,7 +27,7 @@ Images = npt.NDArray[np.uint8]
 def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
     """Keep sample images before and after augmentation, and the worst mistakes of one part."""
     rows = _sample_rows(prepared)
-    arrays = {"samples": prepared.images.images[rows], "sample_labels": prepared.images.labels[rows]}
+    arrays: arrays_file.Arrays = {"samples": prepared.images.images[rows], "sample_labels": prepared.images.labels[rows]}
     for number, images in enumerate(_augmented(prepared, rows)):
         arrays[f"augmented_{number}"] = images
     mistakes = np.array([mistake.index for mistake in worst(predicted, _MISTAKES)], dtype=np.int64)

@@ -20,7 +20,7 @@ from rung.pipeline.reporting import read_recipe, rebuild
 from rung.recipe import Recipe
 from rung.store import atomic
 from rung.store.run import Run
-from rung.train.forward import logits
+from rung.training.forward import logits
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def trained_network(run: Run, recipe: Recipe) -> nn.Module:
         network.load_state_dict(safetensors.torch.load(content))
     except (RuntimeError, SafetensorError) as error:
         raise RunError(f"the weights of {run.id} do not fit its recipe: {error}") from None
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def answer_files(run: Run, paths: Sequence[Path]) -> list[Answer]:
@@ -95,6 +96,6 @@ def _probabilities(network: nn.Module, images: np.ndarray, recipe: Recipe, class
 def _answer(file: Path, problem: str, classes: Sequence[str], chances: object) -> Answer:
     if problem:
         return Answer(str(file), "", 0.0, {}, problem)
-    row = next(chances)  # type: ignore[call-overload]
+    row = next(chances)
     best = int(row.argmax())
     return Answer(str(file), classes[best], float(row[best]), {name: float(value) for name, value in zip(classes, row, strict=True)})

@@ -24,7 +24,7 @@ from rung.evaluate.costs import load_costs
 from rung.models.build import build
 from rung.pipeline.own_parts import OwnParts
 from rung.recipe import Compute, Data, Recipe
-from rung.train.optimizers import default_rate
+from rung.training.optimizers import default_rate
 
 Progress = Callable[[int, int], None]
 
@@ -49,7 +49,8 @@ class Prepared:
         network = build(
             self.recipe.network, classes=len(self.images.classes), channels=channels, size=size, seed=self.recipe.seed, own=self.own.network_factory()
         )
-        return network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
 
     def part(self, name: str) -> Batches:
         """Return the rows of "train", "validation" or "test" as they are, without offline copies."""
@@ -153,7 +154,7 @@ def resolve_compute(compute: Compute) -> Compute:
 
 def _computes_in_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     information = Path("/proc/cpuinfo")
     flags = information.read_text() if information.exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -20,7 +20,7 @@ def default() -> Recipe:
         pixels=Pixels(normalise="standard"),
         augment=Augment(shift_fraction=0.1, zoom_fraction=0.1),
         network=CNN(filters=(32, 64, 128), convolutions=2, batch_norm="before_activation", flatten="average", initialisation="he_normal", defaults="torch"),
-        train=Train(epochs=20, batch_size=64, optimizer="adamw", learning_rate=0.004, weight_decay=0.01, schedule="one_cycle", label_smoothing=0.1),
+        train=Train(epochs=20, batch_size=64, optimizer="adamw", learning_rate=0.004, weight_decay=0.01, schedule="one_cycle"),
     )
 
 

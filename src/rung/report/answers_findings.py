@@ -9,7 +9,7 @@ import numpy as np
 from rung.explain import mistakes
 from rung.report.finding import Finding
 from rung.report.inputs import ReportInput
-from rung.report.words import listing, percent, percent_range, plural, points
+from rung.report.words import listing, percent, percent_range, plural, points, quoted
 
 _NAMED = 6  # classes named in one sentence
 _SURE = 0.9
@@ -23,7 +23,7 @@ def against_guessing(report: ReportInput) -> Iterator[Finding]:
     baseline = support[biggest] / scores["images"]
     accuracy = scores["accuracy"]
     numbers = {"class": biggest, "baseline": baseline, "accuracy": accuracy["value"], "low": accuracy["low"], "high": accuracy["high"]}
-    always = f"Always answering “{biggest}” would be right on {percent(baseline)} of the {report.shown_part} images"
+    always = f"Always answering {quoted(biggest)} would be right on {percent(baseline)} of the {report.shown_part} images"
     found = f"the network is right on {percent(accuracy['value'])} (interval {percent_range(accuracy['low'], accuracy['high'])})"
     if accuracy["high"] < baseline:
         yield Finding("chance", f"{always}; {found}: worse than that.", numbers)
@@ -40,7 +40,7 @@ def never_answered(report: ReportInput) -> Iterator[Finding]:
     if silent:
         images = plural(sum(silent.values()), f"{report.shown_part} image")
         are, those = "is" if sum(silent.values()) == 1 else "are", "that class" if len(silent) == 1 else "these classes"
-        sentence = f"The network never answers {_named([f'“{name}”' for name in silent])}, though {images} {are} of {those}."
+        sentence = f"The network never answers {_named([f'{quoted(name)}' for name in silent])}, though {images} {are} of {those}."
         yield Finding("never_answered", sentence, {"classes": silent})
 
 
@@ -50,11 +50,11 @@ def classes(report: ReportInput) -> Iterator[Finding]:
     recall = {row["name"]: row["recall"]["value"] for row in scores["per_class"] if row["support"]}
     differing = mistakes.standings(scores["confusion"], scores["classes"], level=scores["level"])
     mean = scores["macro_recall"]["value"]
-    together = f"at {percent(scores['level'], 0)} for all {len(recall)} classes together"
+    together = f"at {percent(scores['level'], 0)} for {'both' if len(recall) == 2 else f'all {len(recall)}'} classes together"
     for side in ("above", "below"):
         found = {standing.name: recall[standing.name] for standing in differing if standing.side == side}
         if found:
-            each = _named([f"“{name}” ({percent(value)})" for name, value in found.items()])
+            each = _named([f"{quoted(name)} ({percent(value)})" for name, value in found.items()])
             what = f"{'is' if len(found) == 1 else 'are'} found {'more' if side == 'above' else 'less'} often than the mean of the classes"
             yield Finding(f"{side}_average", f"{each} {what} ({percent(mean)}), {together}.", {"mean": mean, "classes": found})
     if not differing and len(recall) > 1:
@@ -76,18 +76,18 @@ def confusions(report: ReportInput) -> Iterator[Finding]:
     total, most, hardest = sum(pair.errors for pair in pairs), pairs[0], [pair for pair in pairs if pair.hardest]
     numbers = {"errors": total, "pairs": {f"{pair.first} – {pair.second}": pair.errors for pair in pairs[:_NAMED]}, "hardest": len(hardest)}
     errors = plural(total, f"{report.shown_part} error")
-    ways = f"{most.first_as_second:,} “{most.first}” answered “{most.second}”, {most.second_as_first:,} the other way"
+    ways = f"{most.first_as_second:,} {quoted(most.first)} answered {quoted(most.second)}, {most.second_as_first:,} the other way"
     if len(scores["classes"]) == 2:
         yield Finding("confusions", f"{errors}: {ways}.", numbers)
     elif not _beats_none(most.errors, len(scores["classes"]), scores["level"]) or len(hardest) > _NAMED:
         spread = f"fall on {plural(len(pairs), 'pair')} of classes" if total > 1 else "falls on one pair of classes"
-        first = f"the first by count is “{most.first}” and “{most.second}” ({most.errors:,})"
+        first = f"the first by count is {quoted(most.first)} and {quoted(most.second)} ({most.errors:,})"
         yield Finding("confusions", f"The {errors} {spread}: too few to say which pair is hardest; {first}.", numbers)
     elif len(hardest) == 1:
         share = f"{percent(most.share.value or 0)} of the {errors}, interval {percent_range(most.share.low or 0, most.share.high or 1)}"
-        yield Finding("confusions", f"“{most.first}” and “{most.second}” are confused most: {share} ({ways}).", numbers)
+        yield Finding("confusions", f"{quoted(most.first)} and {quoted(most.second)} are confused most: {share} ({ways}).", numbers)
     else:
-        each = listing([f"“{pair.first}” and “{pair.second}” ({pair.errors:,})" for pair in hardest])
+        each = listing([f"{quoted(pair.first)} and {quoted(pair.second)} ({pair.errors:,})" for pair in hardest])
         yield Finding("confusions", f"Confused most, of {errors}: {each}; which of these pairs is hardest, they cannot tell.", numbers)
 
 
@@ -139,10 +139,12 @@ def imbalance(report: ReportInput) -> Iterator[Finding]:
         f"train.{name} = {value!r}" for name, value in (("class_weights", settings.class_weights), ("sampling", settings.sampling)) if value == "balanced"
     ]
     remedy = f"{listing(balanced)} evens that out in training" if balanced else "the recipe does not even that out in training"
-    sentence = (
-        f"Training has {plural(support[biggest], 'image')} of “{biggest}” and {support[smallest]:,} of “{smallest}”; {remedy}. Read the macro scores too."
+    sizes = f"Training has {plural(support[biggest], 'image')} of {quoted(biggest)} and {support[smallest]:,} of {quoted(smallest)}"
+    yield Finding(
+        "imbalance",
+        f"{sizes}; {remedy}. Read the macro scores too.",
+        {"biggest": biggest, "most": support[biggest], "smallest": smallest, "least": support[smallest]},
     )
-    yield Finding("imbalance", sentence, {"biggest": biggest, "most": support[biggest], "smallest": smallest, "least": support[smallest]})
 
 
 def _named(names: Sequence[str]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from rung.report import view_answers, view_run, words
 from rung.report.inputs import ReportInput
@@ -30,11 +33,21 @@ def render(report: ReportInput) -> str:
     """Return the report as HTML; equal input gives equal text. Everything that comes from a user is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f"}
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen)
+    environment.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f", "breakable": _breakable}
     view = view_answers.view(report) | view_run.view(report)
     view["contents"] = [(anchor, name) for anchor, name in _CONTENTS.items() if _is_there(anchor, view)]
     return environment.get_template("page.html").render(view)
+
+
+def _seen(value: Any) -> Any:
+    """Make odd characters of plain texts visible; pictures and templates, which are markup, stay as they are."""
+    return words.visible(value) if type(value) is str else value
+
+
+def _breakable(name: str) -> Markup:
+    """Return a path or name that may be broken into lines after its separators."""
+    return Markup(re.sub(r"([/\\_.])(?=.)", r"\1<wbr>", str(escape(words.visible(name)))))
 
 
 def _is_there(anchor: str, view: dict[str, Any]) -> bool:

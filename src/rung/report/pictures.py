@@ -21,11 +21,10 @@ def image_uri(image: npt.NDArray[np.uint8]) -> str:
     """Return uint8 (H,W,C), C 1 or 3, as a PNG data URI of about 64 to 128 pixels: small images by whole factors, large ones averaged down."""
     from PIL import Image
 
-    factor = -(-SMALLEST // min(image.shape[:2]))
-    if factor > 1 and max(image.shape[:2]) * factor <= 4 * LARGEST:
-        image = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    factor = -(-SMALLEST // max(image.shape[:2]))
+    image = image.repeat(factor, axis=0).repeat(factor, axis=1)
     picture = Image.fromarray(np.ascontiguousarray(image[..., 0] if image.shape[2] == 1 else image))
-    if max(picture.size) > LARGEST and factor == 1:
+    if max(picture.size) > LARGEST:
         picture.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     return _uri(picture)
 
@@ -80,8 +79,8 @@ def confusion_map(confusion: npt.NDArray[np.int64], classes: Sequence[str]) -> s
     body = f'<image href="{_uri(Image.fromarray(pixels))}" x="{left}" y="{top}" width="{side}" height="{side}" preserveAspectRatio="none"/>'
     for k in range(0, size, name_step(size)):
         middle = (k + 0.5) * cell
-        name = shorten(classes[k], 13)
-        body += text(left - 5, top + middle + 4, name, "tick", "end") + text(left + middle + 4, top - 5, name, "tick", turn=-90)
+        name = shorten(classes[k], 16)
+        body += text(left - 5, top + middle + 3, name, "edge", "end") + text(left + middle + 3, top - 5, name, "edge", turn=-90)
     for a, b in (((left, top), (left + side, top)), ((left, top), (left, top + side))):
         body += segment(*a, *b, "axis")
     return document(400, 400, f"Map of the confusion table of {size} classes, true classes down, answered classes across", body)

@@ -229,7 +229,7 @@ def _mark_best(panel: Panel, marks: Marks) -> str:
 
 
 def _epoch_range(epochs: Sequence[float]) -> tuple[float, float]:
-    return (epochs[0], epochs[-1]) if len(epochs) > 1 else (epochs[0] - 1, epochs[0] + 1)
+    return (epochs[0], epochs[-1]) if len(epochs) > 1 else (epochs[0] - 0.5, epochs[0] + 0.5)
 
 
 def _padded(low: float, high: float, log: bool, ceiling: float | None) -> tuple[float, float]:

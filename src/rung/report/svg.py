@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from rung.report.words import decimal
+from rung.report.words import decimal, visible
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -35,7 +35,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def document(width: float, height: float, label: str, body: str) -> str:
     """Return one inline SVG picture with its alternative text."""
-    return f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">{body}</svg>'
+    return f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(visible(label))}">{body}</svg>'
 
 
 def text(x: float, y: float, content: str, kind: str = "", anchor: str = "start", turn: float = 0) -> str:
@@ -43,7 +43,7 @@ def text(x: float, y: float, content: str, kind: str = "", anchor: str = "start"
     turned = f' transform="rotate({turn:g} {x:.1f} {y:.1f})"' if turn else ""
     classes = f' class="{kind}"' if kind else ""
     where = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return f'<text x="{x:.1f}" y="{y:.1f}"{classes}{where}{turned}>{escape(content)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{classes}{where}{turned}>{escape(visible(content))}</text>'
 
 
 def segment(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
@@ -97,9 +97,9 @@ class Panel:
         return self.bottom - _share(value, self.y_range, self.y_log) * (self.bottom - self.top)
 
     def axes(self, x_name: str, y_name: str, x_text: Callable[[float], str] | None = None, y_text: Callable[[float], str] | None = None) -> str:
-        """Draw grid lines, tick texts and the names of both axes."""
+        """Draw grid lines, tick texts and the names of both axes; an x value whose text is empty gets no tick."""
         x_text, y_text = x_text or _tick_text, y_text or _tick_text
-        xs = log_ticks(*self.x_range) if self.x_log else nice_ticks(*self.x_range, 7)
+        xs = [v for v in (log_ticks(*self.x_range) if self.x_log else nice_ticks(*self.x_range, 7)) if x_text(v)]
         ys = log_ticks(*self.y_range) if self.y_log else nice_ticks(*self.y_range, 6)
         parts = [segment(self.left, self.y(v), self.right, self.y(v), "grid") + text(self.left - 7, self.y(v) + 4, y_text(v), "tick", "end") for v in ys]
         parts += [

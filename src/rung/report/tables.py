@@ -10,7 +10,7 @@ from typing import Any
 from rung.explain import mistakes
 from rung.recipe import OwnNetwork, Recipe, describe, flat
 from rung.report.pictures import depth
-from rung.report.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range
+from rung.report.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
 
 PARTS = ("train", "validation", "test")
 Score = Mapping[str, Any]
@@ -48,10 +48,10 @@ def score_cell(score: Score | None, kind: str = "share") -> Cell:
     low, high = score.get("low"), score.get("high")
     if kind == "share":
         digits = decimals_of(score)
-        interval = "" if low is None or high is None else f"{low * 100:.{digits}f} – {high * 100:.{digits}f}"
+        interval = "" if low is None or high is None else f"{low * 100:.{digits}f}–{high * 100:.{digits}f}"
         return Cell(f"{score['value'] * 100:.{digits}f}{PERCENT}", interval, str(score.get("reason", "")))
     places = 4 if max(abs(score["value"]), abs(high or 0)) < 10 else 2
-    interval = "" if low is None or high is None else f"{low:.{places}f} – {high:.{places}f}"
+    interval = "" if low is None or high is None else f"{low:.{places}f}–{high:.{places}f}"
     return Cell(f"{score['value']:.{places}f}", interval, str(score.get("reason", "")))
 
 
@@ -141,7 +141,7 @@ def _taken_for(own: int, answers: Sequence[int], names: Sequence[str]) -> str:
     most = max((n for i, n in enumerate(answers) if i != own), default=0)
     if not most:
         return ""
-    tied = [names[i] for i, n in enumerate(answers) if i != own and n == most]
+    tied = [shorten(names[i], 40) for i, n in enumerate(answers) if i != own and n == most]
     if len(tied) > 2:
         return f"{len(tied)} classes ({most:,} each)"
     return f"{listing(tied)} ({most:,}{' each' if len(tied) > 1 else ''})"
@@ -176,11 +176,12 @@ class PairRow:
 def pair_rows(score: Score, most: int = 12) -> list[PairRow]:
     """Return the pairs that are confused most, most errors first."""
     found = mistakes.pairs(score["confusion"], score["classes"], score["level"])[:most]
-    return [PairRow(f"{p.first} – {p.second}", _ways(p), p.errors) for p in found]
+    return [PairRow(f"{shorten(p.first, 40)} – {shorten(p.second, 40)}", _ways(p), p.errors) for p in found]
 
 
 def _ways(pair: mistakes.Pair) -> str:
-    ways = ((pair.first_as_second, pair.first, pair.second), (pair.second_as_first, pair.second, pair.first))
+    first, second = shorten(pair.first, 24), shorten(pair.second, 24)
+    ways = ((pair.first_as_second, first, second), (pair.second_as_first, second, first))
     return ", ".join(f"{true} → {answered}: {n:,}" for n, true, answered in ways if n)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,6 +71,28 @@ def listing(words: Sequence[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def visible(text: str) -> str:
+    """Return a text in which what could not be seen or would turn the line around is written as its escape; line ends and tabs stay.
+
+    So are the bytes of a file name that is not UTF-8 (Python's surrogates), which no page could hold.
+    """
+    return "".join(c if c in _KEPT or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else _escaped(c) for c in text)
+
+
+_KEPT = "\n\t\u200c\u200d"  # the last two join letters and emoji
+
+
+def _escaped(character: str) -> str:
+    if 0xDC80 <= ord(character) <= 0xDCFF:
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def quoted(name: str) -> str:
+    """Write a name in a sentence: in quotes, long ones shortened."""
+    return f"“{visible(shorten(name, 40))}”"
 
 
 def shorten(text: str, length: int) -> str:

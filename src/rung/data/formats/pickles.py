@@ -154,5 +154,5 @@ def _look_through(data: bytes, origin: str) -> None:
                 raise DataError(f"{origin}: it asks for {str(argument).replace(' ', '.')}, which a data file has no need of: it is refused and nothing was run")
             if name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > _MAX_MEMO:
                 raise DataError(f"{origin}: it asks for a memo of {argument:,} entries: it is refused")
-    except (ValueError, EOFError, IndexError, OverflowError, UnicodeError) as error:
+    except (ValueError, EOFError, IndexError, OverflowError, UnicodeError, DeprecationWarning) as error:
         raise DataError(f"{origin} is not a whole pickle ({error}): get it again") from None

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from rung.errors import RunError
 from rung.store import atomic, slots
-from rung.train import checkpoint
-from rung.train.environment import environment
+from rung.training import checkpoint
+from rung.training.environment import environment
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool)
 

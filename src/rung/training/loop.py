@@ -16,12 +16,12 @@ from rung import keys
 from rung.data.batches import Batch, Batches
 from rung.errors import RecipeError, RunError
 from rung.recipe import Train
-from rung.train.checkpoint import Checkpoint
-from rung.train.forward import half_precision, logits
-from rung.train.journal import Journal
-from rung.train.losses import Loss
-from rung.train.optimizers import add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, restore_optimizers, set_rate
-from rung.train.schedules import Plateau, rate_factor
+from rung.training.checkpoint import Checkpoint
+from rung.training.forward import half_precision, logits
+from rung.training.journal import Journal
+from rung.training.losses import Loss
+from rung.training.optimizers import add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, restore_optimizers, set_rate
+from rung.training.schedules import Plateau, rate_factor
 
 Row = dict[str, float | int]
 Metric = Callable[[Any, Any], float]

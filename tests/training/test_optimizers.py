@@ -8,8 +8,8 @@ from torch import nn
 
 from rung.errors import RecipeError, RunError
 from rung.recipe import OptimizerName, Train
-from rung.train.muon import Muon, orthogonal
-from rung.train.optimizers import (
+from rung.training.muon import Muon, orthogonal
+from rung.training.optimizers import (
     add_l2_gradient,
     build_optimizers,
     clip,

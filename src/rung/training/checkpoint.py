@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from rung.errors import RunError
 from rung.store import slots
-from rung.train.environment import environment
+from rung.training.environment import environment
 
 _HEADER_LIMIT: Final = 16 << 20  # bytes
 _STATE: Final = "state/"  # begins the names of tensors that were found in the state

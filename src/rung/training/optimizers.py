@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from rung.errors import RecipeError, RunError
 from rung.recipe import Train
-from rung.train.muon import Muon
-from rung.train.rmsprop import KerasRMSprop
+from rung.training.muon import Muon
+from rung.training.rmsprop import KerasRMSprop
 
 Kind = Literal["convolution", "dense", "last", "other"]
 

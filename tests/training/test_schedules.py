@@ -6,7 +6,7 @@ from torch.optim import lr_scheduler
 
 from rung.errors import RecipeError
 from rung.recipe import Train
-from rung.train.schedules import Plateau, rate_factor
+from rung.training.schedules import Plateau, rate_factor
 
 
 def rates(train: Train, total_steps: int, steps_per_epoch: int = 10) -> list[float]:

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from rung.train.environment import differences, environment
+from rung.training.environment import differences, environment
 
 GPU = {
     **{"rung": "0.1.0", "torch": "2.15.0", "numpy": "2.4.6", "python": "3.11", "system": "Linux", "machine": "x86_64", "processor": "Xeon"},

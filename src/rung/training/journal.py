@@ -12,8 +12,9 @@ import torch
 
 from rung.errors import RungError
 from rung.store import atomic
-from rung.train import checkpoint
-from rung.train.checkpoint import Checkpoint
+from rung.training import checkpoint
+from rung.training.checkpoint import Checkpoint
+from rung.training.environment import differences, environment
 
 Tensors = dict[str, torch.Tensor]
 
@@ -88,33 +89,30 @@ class RunJournal(Journal):
 
     Checkpoints are written every `every_s` seconds of the monotonic clock, when a stop is asked for, and at the end; which ones
     are written changes no result. Rows after the last checkpoint are cut off when a training goes on, for they come again.
+    `notes`: what a user must hear about the checkpoint that was gone on from: damage, and what the bits now depend on.
     """
 
-    def __init__(self, folder: Path, every_s: float = 30.0, stop_signal: Callable[[], int | None] = lambda: None) -> None:
+    def __init__(self, folder: Path, device: str = "cpu", every_s: float = 30.0, stop_signal: Callable[[], int | None] = lambda: None) -> None:
         self.folder = folder
+        self.device = device
         self.every_s = every_s
         self.stop_signal = stop_signal
         self.notes: list[str] = []
         self._saved_at = time.monotonic()
         self._best_saved: dict[str, Any] | None = None
+        self._rows = 0
 
     def last(self) -> Checkpoint | None:
         found = checkpoint.load(self.folder / "checkpoints", "last")
-        kept_step = 0
         if found is not None:
             self.notes += found.notes
-            kept_step = found.state["progress"]["step"]
+            self._rows = found.state["rows"]
+            if changed := differences(found.environment, environment(self.device)):
+                self.notes.append(f"resume is not bit-exact because {'; '.join(changed)}")
         for name in ("metrics.jsonl", "times.jsonl"):
-            self._cut(self.folder / name, kept_step)
+            if (self.folder / name).exists() or self._rows:
+                atomic.keep_lines(self.folder / name, self._rows)
         return found
-
-    def _cut(self, path: Path, kept_step: int) -> None:
-        """Keep only whole rows of epochs that the checkpoint has behind it."""
-        if path.exists():
-            rows, _ = atomic.read_lines(path)
-            kept = [row for row in rows if row["step"] <= kept_step]
-            if len(kept) < len(rows) or _:
-                atomic.write_lines(path, kept)
 
     def best(self) -> Tensors | None:
         found = checkpoint.load(self.folder / "checkpoints", "best")
@@ -128,11 +126,12 @@ class RunJournal(Journal):
             if state == self._best_saved:
                 return
             self._best_saved = state
-        checkpoint.save(self.folder / "checkpoints", slot, tensors, state)
+        checkpoint.save(self.folder / "checkpoints", slot, tensors, state | {"rows": self._rows})
 
     def append(self, row: dict[str, Any], times: dict[str, Any]) -> None:
         atomic.append_line(self.folder / "metrics.jsonl", row)
         atomic.append_line(self.folder / "times.jsonl", times)
+        self._rows += 1
 
     def after_step(self, save: Callable[[], None]) -> None:
         signal_number = self.stop_signal()

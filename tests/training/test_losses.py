@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from rung.errors import RecipeError
 from rung.recipe import Train
-from rung.train.losses import LOSSES, build_loss
+from rung.training.losses import LOSSES, build_loss
 
 LOGITS = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) * 3
 LABELS = torch.tensor([0, 1, 2, 3, 4, 4, 0])

@@ -1,0 +1,262 @@
+"""The command line in one process: what it prints, where, and the exit code; torch is imported once for all."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rung import cli
+
+QUICK = ["--set", "train.epochs=2", "--set", "data.per_class=20", "--set", "compute.threads=1"]
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Rung = Callable[..., Said]
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rung:
+    def call(*words: str | Path) -> Said:
+        monkeypatch.setattr(sys, "argv", ["rung", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs with one finished run, `done`."""
+    from rung import workbench
+
+    folder = tmp_path_factory.mktemp("runs")
+    settings = {"train.epochs": 20, "data.per_class": 40, "compute.threads": 1}
+    workbench.train("digits", "digits", settings=settings, out=folder, name="done", why="a reason", notes="a note")
+    return folder
+
+
+def test_train_prints_scores_findings_and_where_the_report_lies(rung: Rung, tmp_path: Path) -> None:
+    said = rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--name", "mine", "--seed", "3")
+    assert said.code == 0
+    assert "validation" in said.out
+    assert f"report: {tmp_path}/mine/report.html" in said.out
+    assert "rung test" in said.out
+    assert (tmp_path / "mine" / "report.html").stat().st_size > 10_000
+    assert "Traceback" not in said.err
+
+
+def test_a_run_done_again_from_its_recipe_gives_the_same_files(rung: Rung, root: Path, tmp_path: Path) -> None:
+    said = rung("train", root / "done" / "recipe.toml", "--out", tmp_path, "--name", "again")
+    assert said.code == 0, said.err
+    for name in (
+        "weights.safetensors",
+        "predictions/train.safetensors",
+        "predictions/validation.safetensors",
+        "metrics.jsonl",
+        "scores.json",
+        "splits.safetensors",
+    ):
+        assert (tmp_path / "again" / name).read_bytes() == (root / "done" / name).read_bytes(), name
+
+
+def test_json_is_json_and_nothing_else(rung: Rung, root: Path, tmp_path: Path) -> None:
+    said = rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--json")
+    assert json.loads(said.out)["scores"]["validation"]["accuracy"]["covers"] == "images"
+    assert json.loads(rung("runs", "--out", root, "--json").out)[0]["run"] == "done"
+    assert json.loads(rung("data", "digits", "--json").out)["classes"] == [str(label) for label in range(10)]
+
+
+def test_the_test_part_is_opened_once_and_the_ledger_says_so(rung: Rung, tmp_path: Path) -> None:
+    rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--name", "first")
+    rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--name", "second")
+    assert "test" not in json.loads((tmp_path / "first" / "scores.json").read_text())
+    assert "opening 1 of this test set" in rung("test", "first", "--out", tmp_path).out
+    assert "opening 1 of this test set (this run had opened it before" in rung("test", "first", "--out", tmp_path).out
+    assert "opening 2 of this test set" in rung("test", "second", "--out", tmp_path).out
+    assert "test" in json.loads((tmp_path / "first" / "scores.json").read_text())
+    assert "opening 1" in (tmp_path / "first" / "report.html").read_text().lower()
+
+
+def test_a_report_can_be_written_again_without_the_data(rung: Rung, root: Path) -> None:
+    report = root / "done" / "report.html"
+    before = report.read_bytes()
+    report.unlink()
+    said = rung("report", "done", "--out", root)
+    assert said.out.strip() == str(report)
+    assert report.read_bytes() == before
+    assert b"a reason" in before
+    assert b"a note" in before
+
+
+def test_predict_answers_files_and_folders_and_names_what_it_cannot_read(rung: Rung, root: Path, digits_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.jpg").write_text("<html>not here</html>")
+    said = rung("predict", "done", digits_folder / "3", tmp_path / "page.jpg", "--out", root, "--json")
+    assert said.code == 3
+    answers = json.loads(said.out)
+    assert len(answers) == 31
+    assert sum(answer["answer"] == "3" for answer in answers) > 20
+    assert answers[-1]["problem"]
+    assert sum(answers[0]["probabilities"].values()) == pytest.approx(1.0)
+
+
+def test_predict_gives_what_validation_gave(rung: Rung, root: Path, tmp_path: Path) -> None:
+    """A file with the pixels of a validation row is answered as that row was."""
+    from rung import workbench
+    from rung.evaluate import predictions
+
+    stored = predictions.load(root / "done" / "predictions" / "validation.safetensors")
+    images = workbench.load("digits", settings={"data.per_class": 40})
+    for index in range(5):
+        Image.fromarray(images.images[stored.rows[index], :, :, 0]).save(tmp_path / f"{index}.png")
+    answers = workbench.predict("done", [tmp_path], out=root)
+    found = np.array([list((answer.probabilities or {}).values()) for answer in answers])
+    assert np.abs(found - stored.probabilities()[:5]).max() < 0.02  # predictions are in float32, the run was perhaps in bfloat16
+    assert (found.argmax(1) == stored.answers()[:5]).all()
+
+
+def test_runs_are_listed_and_a_broken_one_hides_none(rung: Rung, root: Path) -> None:
+    (root / "20260101-000000-broken-0").mkdir()
+    said = rung("runs", "--out", root)
+    assert "done" in said.out
+    assert "broken" in said.out
+    assert "finished" in said.out
+
+
+def test_recipes_are_listed_shown_and_begun_from(rung: Rung, tmp_path: Path) -> None:
+    assert "model_s" in rung("recipes").out
+    assert "S1, Model S" in rung("recipes", "model_s").out
+    target = tmp_path / "mine.toml"
+    assert rung("new", target, "--recipe", "digits").code == 0
+    assert "# passes over the training rows" in target.read_text()
+    assert rung("new", target).code == 2
+    said = rung("train", "digits", "--recipe", target, *QUICK, "--out", tmp_path / "runs")
+    assert said.code == 0, said.err
+
+
+def test_own_objects_are_used_and_their_source_is_kept(rung: Rung, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    words = [
+        "network.kind=own",
+        "network.source=mine.py:Linear",
+        "train.loss=mine.py:loss",
+        'train.metrics=["mine.py:share"]',
+        'augment.own=["mine.py:darken"]',
+    ]
+    settings = [word for key in words for word in ("--set", key)]
+    os.chdir(tmp_path)
+    said = rung("train", "digits", *QUICK, *settings, "--out", "runs", "--name", "own")
+    assert said.code == 0, said.err
+    run = tmp_path / "runs" / "own"
+    assert (run / "source" / "mine.py").read_text() == OWN
+    assert "validation_share" in json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+    (tmp_path / "mine.py").unlink()
+    again = rung("train", run / "recipe.toml", "--out", "runs", "--name", "again")
+    assert again.code == 0, again.err
+    assert (tmp_path / "runs" / "again" / "weights.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    def __init__(self, classes, channels, size):
+        super().__init__()
+        self.head = nn.Linear(channels * size * size, classes)
+
+    def forward(self, x):
+        return self.head(x.flatten(1))
+
+
+def loss(logits, targets):
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="none") * 2
+
+
+def share(probabilities, labels):
+    return float((probabilities.argmax(1) == labels).mean())
+
+
+def darken(images, keys):
+    return images * 0.9
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "digits", "--recipe", "modle_s"], "there is no recipe 'modle_s': did you mean 'model_s'?"),
+        (["train", "digits", "--set", "train.epoch=3"], "there is no field 'train.epoch': did you mean 'train.epochs'?"),
+        (["train", "digits", "--set", "train.epochs=0"], "train.epochs = 0: input should be greater than or equal to 1"),
+        (["train", "digits", "--set", "train.epochs"], "expected key=value"),
+        (["train", "digits", "--set", "network.filters=[8,8,8,8]", "--set", "network.padding=valid"], "size"),
+        (["train", "digits", "--set", "compute.device=cuda:99"], "cuda:99"),
+        (["train", "digits", "--classes", "3; seven"], "seven"),
+        (["train", "absent-folder"], "absent-folder"),
+        (["train", "absent.toml"], "absent.toml"),
+        (["train", "digits", "--set", "train.class_weights={cat=2}"], "'cat'"),
+        (["resume", "nothing"], "there is no run 'nothing'"),
+        (["test", "nothing"], "there is no run 'nothing'"),
+        (["report", "nothing"], "there is no run 'nothing'"),
+        (["predict", "nothing", "x.png"], "there is no run 'nothing'"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_exit_code_2(rung: Rung, words: list[str], message: str, tmp_path: Path) -> None:
+    os.chdir(tmp_path)
+    said = rung(*words)
+    assert said.code == 2
+    assert message in said.err
+    assert "Traceback" not in said.err
+    assert not list(tmp_path.glob("runs/*")), "a refused training must leave nothing behind"
+
+
+def test_a_run_folder_that_exists_is_not_touched(rung: Rung, root: Path) -> None:
+    before = (root / "done" / "recipe.toml").read_bytes()
+    said = rung("train", "digits", *QUICK, "--out", root, "--name", "done")
+    assert said.code == 2
+    assert "exists already" in said.err
+    assert (root / "done" / "recipe.toml").read_bytes() == before
+
+
+def test_the_names_of_runs_are_unique_within_a_second(rung: Rung, tmp_path: Path) -> None:
+    for _ in range(2):
+        rung("train", "digits", "--recipe", "digits", "--set", "train.epochs=1", "--set", "data.per_class=5", "--out", tmp_path)
+    assert len(list(tmp_path.glob("*-digits-0*"))) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_any_work(rung: Rung, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said = rung("train", "digits", *QUICK, "--out", tmp_path / "file" / "runs")
+    assert said.code == 2
+    assert "file" in said.err
+
+
+def test_help_and_import_are_quick_because_nothing_slow_is_imported() -> None:
+    """No time is asserted: what would make them slow is."""
+    slow = "{'torch', 'numpy', 'pydantic', 'matplotlib', 'PIL', 'scipy', 'sklearn'}"
+    check = f"import sys, rung, rung.cli; sys.exit(bool({slow} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["train", "resume", "data", "test", "report", "runs", "predict", "recipes", "new"])
+def test_every_command_has_help_with_an_example(rung: Rung, verb: str) -> None:
+    said = rung(verb, "--help")
+    assert said.code == 0
+    assert "Example: rung" in said.out
