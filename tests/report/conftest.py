@@ -124,26 +124,26 @@ def log() -> Callable[..., list[dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def digits_report() -> ReportInput:
-    """A run as real as it gets in two seconds: the digits, logits of a logistic regression, a log of 12 epochs that over-fits, the test part sealed."""
+    """A run as real as it gets in two seconds: the digits, answers of a linear model, a log of 12 epochs that over-fits, the test part sealed."""
     from sklearn.datasets import load_digits
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import RidgeClassifier
 
     digits = load_digits()
     pixels = np.rint(digits.data * 255 / 16).astype(np.uint8)
     order = np.random.default_rng(0).permutation(len(pixels))
     parts = {"train": order[:1080], "validation": order[1080:1438]}
-    model = LogisticRegression(max_iter=500, C=0.5).fit(pixels[parts["train"]] / 255, digits.target[parts["train"]])
+    model = RidgeClassifier(alpha=1.0).fit(pixels[parts["train"]] / 255, digits.target[parts["train"]])
     classes = tuple(str(digit) for digit in range(10))
     predictions = {
-        part: Predictions(part, classes, model.decision_function(pixels[rows] / 255).astype(np.float32), digits.target[rows].astype(np.int64), rows, rows)
+        part: Predictions(part, classes, model.decision_function(pixels[rows] / 255).astype(np.float32) * 5, digits.target[rows].astype(np.int64), rows, rows)
         for part, rows in parts.items()
     }
     images = pixels.reshape(-1, 8, 8, 1)
     chosen = parts["train"][[int(np.flatnonzero(digits.target[parts["train"]] == k)[0]) for k in range(10)]]
     draws = tuple(np.roll(images[chosen], shift, axis=(1, 2)) for shift in ((0, 1), (1, 0), (-1, -1)))
-    validation = [0.92, 0.55, 0.41, 0.335, 0.29, 0.262, 0.251, 0.259, 0.276, 0.301, 0.327, 0.361]
+    validation = [0.92, 0.56, 0.42, 0.345, 0.301, 0.274, 0.2633, 0.270, 0.286, 0.310, 0.335, 0.368]
     train = [1.6, 0.82, 0.55, 0.41, 0.33, 0.27, 0.225, 0.19, 0.162, 0.14, 0.121, 0.106]
-    accuracy = [0.82, 0.90, 0.925, 0.94, 0.95, 0.958, 0.961, 0.958, 0.961, 0.961, 0.958, 0.958]
+    accuracy = [0.78, 0.86, 0.891, 0.911, 0.922, 0.930, 0.933, 0.930, 0.933, 0.933, 0.930, 0.930]
     shown = worst(predictions["validation"], 16)
     report = report_of(
         predictions,

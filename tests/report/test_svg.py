@@ -1,5 +1,6 @@
 """The drawing kit: ticks, axes, lines, labels."""
 
+import itertools
 import math
 import re
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ def test_ticks_are_round_inside_and_not_too_many(low: float, width: float, about
     ticks = nice_ticks(low, low + width, about)
     assert 1 <= len(ticks) <= about + 1
     assert all(low - 1e-6 * width <= tick <= low + width * (1 + 1e-6) for tick in ticks)
-    steps = {f"{b - a:.3g}" for a, b in zip(ticks, ticks[1:], strict=False)}
+    steps = {f"{b - a:.3g}" for a, b in itertools.pairwise(ticks)}
     assert len(steps) <= 1 or width / max(abs(low), 1) < 1e-3
 
 
@@ -48,7 +49,7 @@ def test_labels_at_line_ends_do_not_touch_and_stay_inside() -> None:
     for values in ((0.5, 0.5, 0.51), (0.0, 0.0, 0.01), (1.0, 1.0, 0.99)):
         drawn = panel.end_labels([(value, f"line {i}", "") for i, value in enumerate(values)])
         heights = [float(y) for y in re.findall(r' y="([\d.]+)"', drawn)]
-        assert all(b - a >= 13.9 for a, b in zip(heights, heights[1:], strict=False))
+        assert all(b - a >= 13.9 for a, b in itertools.pairwise(heights))
         assert panel.top - 5 <= heights[0]
         assert heights[-1] <= panel.bottom + 5
 

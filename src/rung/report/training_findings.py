@@ -128,13 +128,18 @@ def ending(report: ReportInput, found: Curves) -> Iterator[Finding]:
         )
         yield Finding("plateau", sentence, {"from": found.plateau_from, "best": best, "gain": found.plateau_gain})
     if found.still_improving:
-        ended = found.rate_left is not None and found.rate_left < 0.05
-        rate = (
-            f" The learning rate had come down to {percent(found.rate_left or 0)} of its highest, so a longer schedule, not more epochs alone, may give more."
-        )
-        more = rate if ended else " More epochs may give more."
-        sentence = f"The {MONITORS[report.recipe.train.monitor]} was still getting better in the last epochs, beyond their noise.{more}"
-        yield Finding("improving", sentence, {"epochs": found.epochs, "rate_left": found.rate_left})
+        yield _improving(report, found)
+
+
+def _improving(report: ReportInput, found: Curves) -> Finding:
+    monitor = report.recipe.train.monitor
+    first = report.rows[-max(4, len(report.rows) // 5)]  # of the epochs that curves.read looks at
+    course = f"{_value(monitor, float(first[monitor]))} in epoch {first['epoch']}, {_value(monitor, float(report.rows[-1][monitor]))} in epoch {found.epochs}"
+    more = "More epochs may give more."
+    if found.rate_left is not None and found.rate_left < 0.05:
+        more = f"The learning rate had come down to {percent(found.rate_left)} of its highest: a longer schedule, not more epochs alone, may give more."
+    sentence = f"The {MONITORS[monitor]} was still getting better at the end, beyond its noise: {course}. {more}"
+    return Finding("improving", sentence, {"from": first["epoch"], "first": first[monitor], "last": report.rows[-1][monitor], "rate_left": found.rate_left})
 
 
 def training_mode(report: ReportInput, found: Curves) -> Iterator[Finding]:
