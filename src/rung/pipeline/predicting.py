@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -64,16 +65,16 @@ def answer_files(run: Run, paths: Sequence[Path]) -> list[Answer]:
     recipe, data = read_recipe(run), run.read_data()
     network = trained_network(run, recipe)
     size, channels, classes = data["shape"][0], data["shape"][2], tuple(data["classes"])
-    images: list[np.ndarray] = []
-    problems: list[str] = []
+    images: dict[Path, npt.NDArray[np.uint8]] = {}
+    problems: dict[Path, str] = {}
     for file in files:
         try:
-            images.append(pixel_rules.prepare(file, recipe.pixels, size, channels))
-            problems.append("")
+            images[file] = pixel_rules.prepare(file, recipe.pixels, size, channels)
         except DataError as error:
-            problems.append(str(error))
-    chances = iter(_probabilities(network, np.stack(images), recipe, len(classes)) if images else [])
-    return [_answer(file, problem, classes, chances) for file, problem in zip(files, problems, strict=True)]
+            problems[file] = str(error)
+    rows = _probabilities(network, np.stack(list(images.values())), recipe, len(classes)) if images else np.empty((0, len(classes)))
+    chances = dict(zip(images, rows, strict=True))
+    return [Answer(str(file), "", 0.0, {}, problems[file]) if file in problems else _answer(file, classes, chances[file]) for file in files]
 
 
 def _files(path: Path) -> list[Path]:
@@ -87,15 +88,12 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _probabilities(network: nn.Module, images: np.ndarray, recipe: Recipe, classes: int) -> np.ndarray:
+def _probabilities(network: nn.Module, images: npt.NDArray[np.uint8], recipe: Recipe, classes: int) -> npt.NDArray[np.float64]:
     device = torch.device("cpu")
     rows = Batches(resident(images, device), torch.zeros(len(images), dtype=torch.int64), classes, recipe.pixels, recipe.augment, recipe.seed)
     return torch.softmax(logits(network, rows, "float32").double(), 1).numpy()
 
 
-def _answer(file: Path, problem: str, classes: Sequence[str], chances: object) -> Answer:
-    if problem:
-        return Answer(str(file), "", 0.0, {}, problem)
-    row = next(chances)
-    best = int(row.argmax())
-    return Answer(str(file), classes[best], float(row[best]), {name: float(value) for name, value in zip(classes, row, strict=True)})
+def _answer(file: Path, classes: Sequence[str], chances: npt.NDArray[np.float64]) -> Answer:
+    best = int(chances.argmax())
+    return Answer(str(file), classes[best], float(chances[best]), {name: float(value) for name, value in zip(classes, chances, strict=True)})
