@@ -120,11 +120,23 @@ def test_a_wrong_checksum_is_deleted_and_both_are_named(site: Site, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_at_once_one_downloads_and_the_other_waits(site: Site, tmp_path: Path) -> None:
+    threads = [threading.Thread(target=fetch.download, args=(site.url, tmp_path / "x", MD5)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert site.asked == [None]
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
 def test_a_refusal_is_not_tried_again(site: Site, tmp_path: Path) -> None:
     site.status = 404
     with pytest.raises(DataError, match=r"could not be downloaded from .*Not Found"):
         fetch.download(site.url, tmp_path / "x", MD5)
     assert site.asked == [None]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "archive", "folder"), [(n, o.archive, o.folder) for n, o in (("cifar10", fetch.CIFAR10), ("cifar100", fetch.CIFAR100))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import urllib.error
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO
 
 from rung.errors import DataError
 
@@ -75,32 +77,43 @@ def locate(official: Official, progress: Progress | None = None) -> Path:
 def download(url: str, target: Path, md5: str, progress: Progress | None = None) -> None:
     """Download `url` to `target`, going on where an earlier try ended; it appears there only when its MD5 is right.
 
-    `progress` is called with bytes here and bytes in all. Raises: DataError when it cannot be had or is not what it should be.
+    `progress` is called with bytes here and bytes in all. Of several processes one downloads and the others wait for it.
+    Raises: DataError when it cannot be had or is not what it should be.
     """
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(_ATTEMPTS):
-            before = part.stat().st_size if part.exists() else 0
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             try:
-                _go_on(url, part, progress)
-                break
-            except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-                moved = part.exists() and part.stat().st_size > before
-                if attempt + 1 == _ATTEMPTS or not moved:
-                    raise DataError(f"it could not be downloaded from {url} ({getattr(error, 'reason', error)})") from None
-        found = _md5(part)
-        if found != md5:
-            part.unlink()
-            raise DataError(f"what came from {url} has the MD5 {found}, not {md5}: it was deleted")
-        os.replace(part, target)
+                if not target.is_file():
+                    _complete(url, file, progress)
+                    _check(url, part, md5)
+                    os.replace(part, target)
+            finally:
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
     except OSError as error:
         raise DataError(f"it could not be written to {target} ({error.strerror})") from None
 
 
-def _go_on(url: str, part: Path, progress: Progress | None) -> None:
-    """Append to `part` what it lacks; a server that knows no ranges sends all again."""
-    have = part.stat().st_size if part.exists() else 0
+def _complete(url: str, file: BinaryIO, progress: Progress | None) -> None:
+    """Get what `file` lacks, trying again as long as each try brings something."""
+    for attempt in range(_ATTEMPTS):
+        before = file.seek(0, os.SEEK_END)
+        try:
+            _go_on(url, file, progress)
+        except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+            file.flush()
+            if attempt + 1 == _ATTEMPTS or file.tell() <= before:
+                raise DataError(f"it could not be downloaded from {url} ({getattr(error, 'reason', error)})") from None
+        else:
+            return
+
+
+def _go_on(url: str, file: BinaryIO, progress: Progress | None) -> None:
+    """Append to `file` what it lacks; a server that knows no ranges sends all again."""
+    have = file.tell()
     request = urllib.request.Request(url, headers={"User-Agent": "rung"} | ({"Range": f"bytes={have}-"} if have else {}))
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
@@ -109,8 +122,10 @@ def _go_on(url: str, part: Path, progress: Progress | None) -> None:
             if error.code == 416 and have:  # nothing is left to send; the checksum will tell
                 return
         raise
-    with response, open(part, "ab" if response.status == 206 else "wb") as file:
-        have = file.tell()
+    with response:
+        if response.status != 206:
+            have = 0
+            file.truncate(0)
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else 0
         while chunk := response.read(_CHUNK_BYTES):
@@ -118,15 +133,15 @@ def _go_on(url: str, part: Path, progress: Progress | None) -> None:
             have += len(chunk)
             if progress:
                 progress(have, max(total, have))
-        file.flush()
-        os.fsync(file.fileno())
+    file.flush()
+    os.fsync(file.fileno())
     if have < total:
         raise ConnectionError(f"the connection ended at {have:,} of {total:,} bytes")
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
+def _check(url: str, part: Path, md5: str) -> None:
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != md5:
+        part.unlink()
+        raise DataError(f"what came from {url} has the MD5 {found}, not {md5}: it was deleted")
