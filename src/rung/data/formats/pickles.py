@@ -12,7 +12,7 @@ import pickle
 import pickletools
 from collections.abc import Callable
 from math import prod
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class _Type:
         order = order.decode("latin1") if isinstance(order, bytes) else order
         if order not in ("<", ">", "|", "="):
             raise DataError("it holds an array of a type with parts: only numbers and text are read")
-        self.dtype = self.dtype.newbyteorder(order)
+        self.dtype = self.dtype.newbyteorder(cast(Literal["<", ">", "|", "="], order))
 
 
 class _Array:
