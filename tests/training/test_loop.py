@@ -174,8 +174,17 @@ def test_a_loss_that_is_not_finite_stops_before_the_optimizer_steps(digits: Any)
 
     wanted, own = gather(recipes.change(SMALL, {"augment.shift_pixels": 0.0}), None, loss=breaks)
     prepared = prepare(wanted, digits, own)
-    with pytest.raises(RunError, match=r"not finite at step 1 \(epoch 1\), for \d+ of the 17 images of the batch: digits#\d+.*did not step"):
+    with pytest.raises(RunError, match=r"not finite at step 1, for \d+ of the 17 images of the batch: digits#\d+.*did not step"):
         fit(prepared, NoJournal())
+
+
+def test_a_gradient_that_is_not_finite_stops_it_too(digits: Any) -> None:
+    def breaks(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return torch.sqrt((logits * 0).sum(1)) + torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+
+    wanted, own = gather(SMALL, None, loss=breaks)
+    with pytest.raises(RunError, match="the gradient is not finite at step 1, though every loss is"):
+        fit(prepare(wanted, digits, own), NoJournal())
 
 
 def test_the_best_epoch_is_kept_whatever_ended_the_run(digits: Any) -> None:

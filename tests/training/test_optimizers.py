@@ -17,6 +17,7 @@ from rung.training.optimizers import (
     l2_penalty,
     optimizer_tensors,
     parameter_kinds,
+    penalised,
     restore_optimizers,
     set_rate,
 )
@@ -346,21 +347,22 @@ def test_l2_gradient_is_that_of_the_penalty(last: bool) -> None:
     by_hand = sum(1e-2 * model[i].weight.square().sum() for i in (0, 3, 5)) + 3e-2 * model[8].weight.square().sum()
     if last:
         by_hand = by_hand + 3e-2 * model[10].weight.square().sum()
-    torch.testing.assert_close(l2_penalty(model, train), by_hand.detach())
+    torch.testing.assert_close(torch.tensor(l2_penalty(penalised(model, train))), by_hand.detach())
     by_hand.backward()
     expected = {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
     for p in model.parameters():
         p.grad = torch.ones_like(p)
-    add_l2_gradient(model, train)
+    add_l2_gradient(penalised(model, train))
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.grad, 1 + expected[name])
 
 
 def test_without_l2_nothing_is_added() -> None:
     model = network()
-    add_l2_gradient(model, Train())
+    assert penalised(model, Train()) == []
+    add_l2_gradient(penalised(model, Train(l2_dense=1.0)))
     assert all(p.grad is None for p in model.parameters())
-    assert l2_penalty(model, Train()).item() == 0.0
+    assert l2_penalty([]) == 0.0
 
 
 def gradients(model: nn.Module, scale: float) -> torch.Tensor:

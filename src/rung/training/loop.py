@@ -20,7 +20,7 @@ from rung.training.checkpoint import Checkpoint
 from rung.training.forward import half_precision, logits
 from rung.training.journal import Journal
 from rung.training.losses import Loss
-from rung.training.optimizers import add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, restore_optimizers, set_rate
+from rung.training.optimizers import Penalised, add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, penalised, restore_optimizers, set_rate
 from rung.training.schedules import Plateau, rate_factor
 
 Row = dict[str, float | int]
@@ -97,13 +97,13 @@ def train(
     settings.learning_rate must be set. class_weights: float (K,) or None. The journal keeps checkpoints and rows; what it
     holds of an interrupted training leads to the same bits as if nothing had happened.
 
-    Raises: RunError at a loss that is not finite, before the optimizer steps; Interrupted when the journal is told to stop.
+    Raises: RunError at a loss or gradient that is not finite, before the optimizer steps; Interrupted when the journal is told to stop.
     """
     if settings.learning_rate is None:
         raise RecipeError("train.learning_rate is not resolved: pass a number")
     steps_per_epoch = training.steps(settings.batch_size)
     total_steps = settings.epochs * steps_per_epoch
-    optimizers = build_optimizers(model, settings)
+    optimizers, kernels = build_optimizers(model, settings), penalised(model, settings)
     average = _copy(model.state_dict()) if settings.ema_decay else {}
     progress, best = Progress(), None
     checkpoint = journal.last()
@@ -131,12 +131,13 @@ def train(
             losses = _weighted(loss(answers.float(), batch.targets), batch.targets, class_weights)
             value = losses.mean()
             if not torch.isfinite(value):
-                raise RunError(_not_finite(losses, batch, training, epoch, progress.step))
+                raise RunError(_not_finite("loss", losses, batch, training, progress.step))
             for optimizer in optimizers:
                 optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
-            add_l2_gradient(model, settings)
-            clip(model, settings)
+            add_l2_gradient(kernels)
+            if not torch.isfinite(clip(model, settings)):
+                raise RunError(_not_finite("gradient", losses, batch, training, progress.step))
             for optimizer in optimizers:
                 optimizer.step()
             _update_average(average, model, settings.ema_decay)
@@ -149,7 +150,7 @@ def train(
             if progress.step % steps_per_epoch:
                 journal.after_step(save)
         trained = time.perf_counter()
-        row = _training_row(progress, epoch + 1, rate, model, settings)
+        row = _training_row(progress, epoch + 1, rate, kernels)
         if validation is not None:
             row |= _validation_row(model, average, validation, precision, loss, metrics or {}, float(row["penalty"]))
             if _judge(progress, row, settings):
@@ -204,12 +205,15 @@ def _weighted(losses: torch.Tensor, targets: torch.Tensor, class_weights: torch.
     return losses * (targets @ class_weights if targets.is_floating_point() else class_weights[targets])
 
 
-def _not_finite(losses: torch.Tensor, batch: Batch, training: Batches, epoch: int, step: int) -> str:
-    bad = batch.rows[~torch.isfinite(losses)].tolist()
-    files = ", ".join(training.sources[row] if training.sources else f"row {row}" for row in bad[:5])
+def _not_finite(what: str, losses: torch.Tensor, batch: Batch, training: Batches, step: int) -> str:
+    """Say where it happened, and name the images whose loss is not finite, or those of the largest loss where all are."""
+    bad = ~torch.isfinite(losses)
+    chosen = batch.rows[bad] if bad.any() else batch.rows[losses.argsort(descending=True)[:5]]
+    names = [training.sources[row] if training.sources else f"row {row}" for row in chosen.tolist()]
+    whose = f"for {int(bad.sum())} of the {len(losses)} images of the batch" if bad.any() else "though every loss is; the largest losses are those of"
+    shown = ", ".join(names[:5]) + (", .." if len(names) > 5 else "")
     return (
-        f"the loss is not finite at step {step + 1} (epoch {epoch + 1}), for {len(bad)} of the {len(losses)} images of the batch: "
-        f"{files}{', ..' if len(bad) > 5 else ''}. The optimizer did not step. Try a smaller train.learning_rate or train.clip_norm = 1."
+        f"the {what} is not finite at step {step + 1}, {whose}: {shown}. The optimizer did not step. Try a smaller train.learning_rate or train.clip_norm = 1."
     )
 
 
@@ -226,14 +230,14 @@ def _update_average(average: dict[str, torch.Tensor], model: nn.Module, decay: f
             average[name].copy_(value)
 
 
-def _training_row(progress: Progress, epoch: int, rate: float, model: nn.Module, settings: Train) -> Row:
+def _training_row(progress: Progress, epoch: int, rate: float, kernels: Penalised) -> Row:
     return {
         "epoch": epoch,
         "step": progress.step,
         "learning_rate": rate,
         "train_loss": progress.loss_sum / progress.seen,
         "train_accuracy": progress.correct / progress.seen,
-        "penalty": l2_penalty(model, settings).item(),
+        "penalty": l2_penalty(kernels),
     }
 
 

@@ -229,10 +229,12 @@ def _like(value: Tensor, parameters: list[nn.Parameter], index: int, name: str) 
     return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
-def _penalised(model: nn.Module, train: Train) -> list[tuple[float, list[nn.Parameter]]]:
+Penalised = list[tuple[float, list[nn.Parameter]]]
+
+
+def penalised(model: nn.Module, train: Train) -> Penalised:
+    """Return the trainable kernels that have an L2 penalty, by its factor l; empty where there is none."""
     factors: dict[Kind, float] = {"convolution": train.l2_convolution, "dense": train.l2_dense, "last": train.l2_dense if train.l2_last else 0.0}
-    if not any(factors.values()):
-        return []
     kinds = parameter_kinds(model)
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -243,22 +245,18 @@ def _penalised(model: nn.Module, train: Train) -> list[tuple[float, list[nn.Para
 
 
 @torch.no_grad()
-def add_l2_gradient(model: nn.Module, train: Train) -> None:
+def add_l2_gradient(kernels: Penalised) -> None:
     """Add 2 * l * w to the gradients of the kernels, what the penalty l * sum(w^2) adds; kernels without a gradient are left alone."""
-    for factor, parameters in _penalised(model, train):
+    for factor, parameters in kernels:
         pairs = [(p.grad, p) for p in parameters if p.grad is not None]
         if pairs:
             torch._foreach_add_([gradient for gradient, _ in pairs], [p for _, p in pairs], alpha=2 * factor)
 
 
 @torch.no_grad()
-def l2_penalty(model: nn.Module, train: Train) -> Tensor:
-    """Return the sum of l * sum(w^2) over the kernels, float32 scalar on the network's device."""
-    first = next(model.parameters(), None)
-    total = torch.zeros((), device=first.device if first is not None else None)
-    for factor, parameters in _penalised(model, train):
-        total += factor * torch.stack([p.float().square().sum() for p in parameters]).sum()
-    return total
+def l2_penalty(kernels: Penalised) -> float:
+    """Return the sum of l * sum(w^2) over the kernels."""
+    return sum(factor * torch.stack([p.float().square().sum() for p in parameters]).sum().item() for factor, parameters in kernels)
 
 
 @torch.no_grad()
