@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -260,3 +261,21 @@ def test_every_command_has_help_with_an_example(rung: Rung, verb: str) -> None:
     said = rung(verb, "--help")
     assert said.code == 0
     assert "Example: rung" in said.out
+
+
+def test_files_left_out_are_named_counted_and_give_exit_code_3(rung: Rung, digits_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(digits_folder, folder)
+    (folder / "3" / "empty.png").write_bytes(b"")
+    said = rung("train", folder, "--recipe", "digits", "--set", "train.epochs=1", "--out", tmp_path / "runs", "--name", "left-out")
+    assert said.code == 3
+    assert "left out: 3/empty.png" in said.out
+    page = (tmp_path / "runs" / "left-out" / "report.html").read_text().replace("<wbr>", "")  # where a long name may break
+    assert "3/empty.png" in page
+    assert rung("data", folder).code == 3
+
+
+def test_n06_fewer_images_than_a_batch_is_a_warning(rung: Rung, tmp_path: Path) -> None:
+    said = rung("train", "digits", "--recipe", "digits", "--set", "data.per_class=5", "--set", "train.epochs=1", "--out", tmp_path)
+    assert said.code == 0
+    assert "train.batch_size = 64 is more than the" in said.out

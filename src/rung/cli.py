@@ -116,6 +116,8 @@ def _print_run(run: Run, as_json: bool) -> None:
         typer.echo(json.dumps({"run": run.id, "folder": str(run.folder), "report": str(run.report), "scores": run.read_scores()}))
     else:
         display.run(run)
+    if run.read_data()["dropped"]:
+        raise typer.Exit(3)
 
 
 @app.command(epilog="Example: rung data photos/ --size 64")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rung.workbench import Opening
 
 _PLAIN_EVERY_S = 10.0
+_LISTED = 20  # files of each kind that are named, of those left out or repaired
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
 
@@ -90,6 +91,7 @@ def run(run: Run) -> None:
     from rung.pipeline.reporting import report_input
     from rung.report.findings import findings
 
+    notes(run.read_data(), _LISTED)
     scores = run.read_scores()
     table = _table("part", "accuracy", "macro F1", "log loss", numbers=("accuracy", "macro F1", "log loss"))
     for part, values in scores.items():
@@ -124,13 +126,19 @@ def data(report: DataReport) -> None:
         table.add_row(name, *(str(counts.get(name, 0)) for counts in parts.values()))
     table.add_row("all", *(str(sum(counts.values())) for counts in parts.values()), style="bold")
     _output.print(table)
-    for word in ("dropped", "repaired"):
-        for note in values[word][:20]:
-            _output.print(f"{word}: {note['path']}: {note['reason']}", markup=False)
-        if len(values[word]) > 20:
-            _output.print(f"{word}: {len(values[word]) - 20} more; --json lists all")
-    for warning in values["warnings"]:
-        _output.print(f"warning: {warning}", markup=False)
+    notes(values, _LISTED)
+
+
+def notes(values: Mapping[str, Any], listed: int) -> None:
+    """Show what was left out or repaired in a description of data, `listed` files of each kind, and its warnings and remarks."""
+    for word, title in (("dropped", "left out"), ("repaired", "repaired")):
+        for note in values[word][:listed]:
+            _output.print(f"{title}: {note['path']}: {note['reason']}", markup=False)
+        if len(values[word]) > listed:
+            _output.print(f"{title}: {len(values[word]) - listed} more files; rung data --json lists all")
+    for word in ("warning", "remark"):
+        for sentence in values[f"{word}s"]:
+            _output.print(f"{word}: {sentence}", markup=False)
 
 
 def runs(found: Sequence[RunSummary], root: Path) -> None:

@@ -43,7 +43,7 @@ class Data(Part):
     per_class: Count | None = Field(None, description="use only the first N training rows of each class; test rows are left whole")
     layout: Literal["auto", "hwc", "chw", "planes", "interleaved"] = Field("auto", description="order of the values in arrays, when two orders fit")
     allow_empty_classes: bool = Field(False, description="accept class folders without an image (they are left out)")
-    strict: bool = Field(False, description="stop at the first file that would be left out or repaired")
+    strict: bool = Field(False, description="stop at the first file that would be left out, and at the first warning")
 
 
 class Pixels(Part):

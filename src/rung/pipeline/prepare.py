@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +121,9 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
             "costs": str(Path(recipe.costs).resolve()) if recipe.costs else "",
         }
     )
+    if len(splits.train) < train.batch_size:
+        few = f"train.batch_size = {train.batch_size} is more than the {len(splits.train)} training images: each step takes them all"
+        images = replace(images, warnings=(*images.warnings, few))
     costs = load_costs(Path(recipe.costs), images.classes) if recipe.costs else None
     prepared = Prepared(resolved, images, splits, own, costs)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun

@@ -1,0 +1,109 @@
+"""Runs of the recipes of known systems, beside what their authors reported.
+
+    rung train cifar10 --recipe model_s --seed 0 --out RUNS; rung test RUN --out RUNS; ..
+    python -m benchmarks.systems RUNS
+
+adds a dated row for each finished and tested run of RUNS to benchmarks/systems.jsonl (a run is added once), and writes the table of all rows
+into benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from rung import recipe as recipes
+from rung.store import atomic
+from rung.store.run import Run, list_runs
+
+HERE = Path(__file__).parent
+ROWS = HERE / "systems.jsonl"
+REPORTED = {  # test accuracy in percent, as the authors give it
+    "model_s": 85.85,
+    "backprop_mlp": 43.87,
+    "backprop_cnn": 73.46,
+    "omnivores": 75.4,
+    "cnn_1": 66.66,
+    "cnn_9": 81.51,
+}
+START, END = "<!-- systems -->", "<!-- /systems -->"
+
+
+def row(run: Run) -> dict[str, Any]:
+    """Return one run as a row of plain values: accuracies and their intervals in percent, seconds, threads, versions."""
+    recipe = recipes.from_toml(run.recipe)
+    scores, times, environment = run.read_scores(), atomic.read_lines(run.times).rows, atomic.read_json(run.environment)
+    kept = atomic.read_json(run.folder / "kept.json")
+    receipt = atomic.read_json(run.folder / "opening.json")
+    percent = {part: {key: round(100 * scores[part]["accuracy"][key], 2) for key in ("value", "low", "high")} for part in scores}
+    return {
+        "run": run.id,
+        "date": receipt["time"],
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        **percent,
+        "epochs": len(times),
+        "kept_epoch": kept["epoch"],
+        "stopped": kept["stopped"],
+        "parameters": kept["parameters"],
+        "train_s": round(sum(time["train_s"] for time in times), 1),
+        "evaluate_s": round(sum(time["evaluate_s"] for time in times), 1),
+        "images_per_s": round(sum(time["images"] for time in times) / sum(time["train_s"] for time in times)),
+        "threads": recipe.compute.threads,
+        "precision": recipe.compute.precision,
+        "processor": environment["processor"],
+        "torch": environment["torch"],
+        "rung": environment["rung"],
+        "opening": receipt["number"],
+        "weights_sha256": kept["weights_sha256"],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the Markdown table: one line a recipe, with mean and t interval over seeds where there are several."""
+    lines = [
+        "| recipe | seeds | validation % | test % | 95 % interval of the test figure | reported % | epochs | training s a run | images/s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in REPORTED:
+        found = [r for r in rows if r["recipe"] == name]
+        if not found:
+            lines.append(f"| {name} | none yet | | | | {REPORTED[name]} | | | |")
+            continue
+        tests = [r["test"]["value"] for r in found]
+        mean = statistics.mean(tests)
+        interval = f"{found[0]['test']['low']}..{found[0]['test']['high']}, over images"
+        if len(found) > 1:
+            half = stats.t.ppf(0.975, len(tests) - 1) * statistics.stdev(tests) / len(tests) ** 0.5
+            interval = f"{mean - half:.2f}..{mean + half:.2f}, over seeds"
+        epochs = ", ".join(f"{r['kept_epoch']} of {r['epochs']}" for r in found)
+        seconds, speed = (", ".join(f"{r[key]:.0f}" for r in found) for key in ("train_s", "images_per_s"))
+        cells = [
+            name, len(found), f"{statistics.mean(r['validation']['value'] for r in found):.2f}", f"{mean:.2f}", interval, REPORTED[name],
+            epochs, seconds, speed,
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def main(root: Path) -> None:
+    rows = atomic.read_lines(ROWS).rows
+    known = {r["weights_sha256"] for r in rows}
+    for summary in list_runs(root):
+        if summary.test_accuracy is not None and (new := row(summary.run))["weights_sha256"] not in known:
+            atomic.append_line(ROWS, new)
+            rows.append(new)
+            print(json.dumps(new))
+    page = HERE / "README.md"
+    before, _, rest = page.read_text().partition(START)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{START}\n{table(rows)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
