@@ -135,6 +135,11 @@ def test_gap_interval_is_newcombes() -> None:
     assert found.numbers["high"] == pytest.approx(0.3339, abs=5e-5)
 
 
+def test_a_bound_near_none_shows_its_side() -> None:
+    found = training_findings._gap("gap", "train", "validation", {"value": 0.97, "low": 0.96, "high": 0.98}, {"value": 0.955, "low": 0.93, "high": 0.9661})
+    assert "interval 0.01 to" in found.sentence
+
+
 def test_a_gap_inside_the_noise_cannot_be_told(plain: ReportInput) -> None:
     assert "cannot be told from none" in of_kind(plain, "gap").sentence
     assert of_kind(plain, "test_gap") is None
@@ -178,6 +183,7 @@ def test_plateau_and_improving_exclude_what_is_not_there(plain: ReportInput, mak
     assert "More epochs may give more" in of_kind(steep, "improving").sentence
     assert of_kind(steep, "plateau") is None
     rows = [row | {"learning_rate": 0.1 * (1 - i / 15) ** 3} for i, row in enumerate(steep.rows)]
+    assert "under 0.1" in of_kind(replace(steep, rows=rows), "improving").sentence
     assert "longer schedule" in of_kind(replace(steep, rows=rows), "improving").sentence
 
 
@@ -261,6 +267,9 @@ def test_few_errors_name_no_pair(make_report: MakeReport, answered: Answered) ->
     confusion[0][1] = 3
     found = of_kind(make_report({"validation": answered("validation", confusion, "abcd")}), "confusions")
     assert "too few to say" in found.sentence
+    assert "by count" in found.sentence
+    once = of_kind(make_report({"validation": answered("validation", balanced(99, 1), "abcd")}), "confusions")
+    assert once.sentence == "The 4 validation errors fall on 4 pairs of classes, on each once: too few to say which pair is hardest."
     assert of_kind(make_report({"validation": answered("validation", balanced(99, 0), "abcd")}), "confusions") is None
 
 

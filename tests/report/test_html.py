@@ -99,8 +99,7 @@ def test_the_page_can_be_read_by_everyone(page: Page) -> None:
     assert any(attributes.get("name") == "viewport" for attributes in page.all("meta"))
     assert all("alt" in attributes for attributes in page.all("img"))
     assert all(attributes.get("role") == "img" and attributes.get("aria-label") for attributes in page.all("svg"))
-    heads = [attributes for attributes in page.all("th") if attributes.get("class") != "corner"]
-    assert all(attributes.get("scope") in ("col", "row") for attributes in heads)
+    assert all(attributes.get("scope") in ("col", "row") for attributes in page.all("th"))
     assert all(attributes.get("aria-label") for attributes in page.all("div") if attributes.get("role") == "region")
 
 

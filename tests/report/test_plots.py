@@ -124,6 +124,26 @@ def test_roc_of_many_classes_is_a_band() -> None:
     assert len(figure.svg) < 20_000
 
 
+def test_roc_names_no_class_that_is_as_good_as_one_left_out() -> None:
+    labels = np.repeat(np.arange(5), 40)
+    logits = (9 * np.eye(5)[labels]).astype(np.float32)
+    logits[0] = [0, 9, 0, 0, 0]
+    numbers = np.arange(200)
+    predictions = Predictions("validation", tuple("abcde"), logits, labels, numbers, numbers)
+    area = areas(predictions)
+    assert [t[0] for t in texts(plots.roc(predictions, area).svg) if t[1:2] == ":"] == sorted(name for name in area if area[name] < 1)
+    perfect = Predictions("validation", tuple("abcde"), (9 * np.eye(5)[labels]).astype(np.float32), labels, numbers, numbers)
+    figure = plots.roc(perfect, areas(perfect))
+    assert "none is named" in figure.legend
+    assert figure.svg.count("<polyline") == 5
+
+
+@pytest.mark.parametrize(("rates", "decades"), [([0.1, 0.01, 0.001], True), ([0.1, 0.05, 0.04], False), ([0.1, 0.05, 1e-8], False), ([0.1, 0.1, 0.0], False)])
+def test_learning_rates_are_logarithmic_only_where_they_drop_by_steps(rates: list[float], decades: bool) -> None:
+    ticks = texts(plots.rate_panel([{"epoch": i + 1, "learning_rate": rate} for i, rate in enumerate(rates)], NONE))
+    assert ({"0.1", "0.01", "0.001"} <= set(ticks)) == decades
+
+
 def test_roc_with_one_class_present_is_no_picture() -> None:
     predictions = made_up(3)
     only = Predictions("validation", predictions.classes, predictions.logits, np.zeros_like(predictions.labels), predictions.rows, predictions.digests)

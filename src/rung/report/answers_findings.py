@@ -81,8 +81,9 @@ def confusions(report: ReportInput) -> Iterator[Finding]:
         yield Finding("confusions", f"{errors}: {ways}.", numbers)
     elif not _beats_none(most.errors, len(scores["classes"]), scores["level"]) or len(hardest) > _NAMED:
         spread = f"fall on {plural(len(pairs), 'pair')} of classes" if total > 1 else "falls on one pair of classes"
-        first = f"the first by count is {quoted(most.first)} and {quoted(most.second)} ({most.errors:,})"
-        yield Finding("confusions", f"The {errors} {spread}: too few to say which pair is hardest; {first}.", numbers)
+        first = f"; the first by count is {quoted(most.first)} and {quoted(most.second)} ({most.errors:,})" if most.errors > 1 else ""
+        once = ", on each once" if most.errors == 1 < total else ""
+        yield Finding("confusions", f"The {errors} {spread}{once}: too few to say which pair is hardest{first}.", numbers)
     elif len(hardest) == 1:
         share = f"{percent(most.share.value or 0)} of the {errors}, interval {percent_range(most.share.low or 0, most.share.high or 1)}"
         yield Finding("confusions", f"{quoted(most.first)} and {quoted(most.second)} are confused most: {share} ({ways}).", numbers)

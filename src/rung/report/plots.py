@@ -62,12 +62,12 @@ def curve_panel(rows: Sequence[Mapping[str, Any]], curves: Sequence[Curve], titl
 
 
 def rate_panel(rows: Sequence[Mapping[str, Any]], marks: Marks) -> str:
-    """Draw the learning rate over the epochs, on a logarithmic axis where it spans more than a factor of 5."""
+    """Draw the learning rate over the epochs; logarithmic where it drops by steps of a few powers of ten, not where it runs out towards 0."""
     pairs = [(float(row["epoch"]), rate) for row in rows if math.isfinite(rate := _number(row.get("learning_rate")))]
     if not pairs:
         return ""
     epochs, rates = [p[0] for p in pairs], [p[1] for p in pairs]
-    log = min(rates) > 0 and max(rates) > 5 * min(rates)
+    log = min(rates) > 0 and 5 < max(rates) / min(rates) < 2000
     limits = _padded(min(rates), max(rates), log, None) if log else (0.0, max(rates) * 1.15 or 1.0)
     panel = Panel(_epoch_range(epochs), limits, y_log=log)
     body = panel.axes("epoch", "learning rate", x_text=_whole) + _mark_best(panel, Marks(marks.best, None, None)) + panel.line(epochs, rates, "rate")
@@ -106,8 +106,8 @@ def roc(predictions: Predictions, areas: Mapping[str, float]) -> Figure:
     curves = [_corners(curve) for curve in ranking.roc(predictions, points=2000) if curve.name in wanted]
     if not curves:
         return Figure("", "")
-    worst = sorted(curves, key=lambda curve: areas[curve.name])[:3]
-    limit = _roc_limit(worst)
+    worst = _worst(curves, areas)
+    limit = _roc_limit(worst or curves)
     panel = Panel((0, limit), (1 - limit, 1), width=400, height=372, margins=(26, 16, 38, 50))
     body = panel.axes("false alarms: share of the others taken for the class", "hits: share of the class found", _percent_tick, _percent_tick)
     if limit == 1:
@@ -126,12 +126,20 @@ def roc(predictions: Predictions, areas: Mapping[str, float]) -> Figure:
     return Figure(picture, _roc_legend(len(curves), len(worst), limit))
 
 
+def _worst(curves: Sequence[ranking.Roc], areas: Mapping[str, float]) -> list[ranking.Roc]:
+    """Return the three curves of the smallest areas, or fewer: none that has the same area as one left out."""
+    ordered = sorted(curves, key=lambda curve: areas[curve.name])
+    return [curve for curve in ordered[:3] if len(ordered) <= 3 or areas[curve.name] < areas[ordered[3].name]]
+
+
 def _roc_legend(curves: int, named: int, limit: float) -> str:
     if curves == 1:
         rest = "The number is the area under the curve; 1 is perfect, 0.5 is chance."
+    elif not named:
+        rest = f"The lowest of the {curves} classes have the same area, so none is named."
     else:
         others = "" if curves == named else f", the others grey{' (band: the middle 80 % of the classes, line: their median)' if curves > MANY_CLASSES else ''}"
-        rest = f"Named with their area: the {named} lowest of {curves} classes{others}."
+        rest = f"Named with their area: {'the lowest' if named == 1 else f'the {named} lowest'} of {curves} classes{others}."
     return rest if limit == 1 else f"{rest} Only the upper left corner is drawn: false alarms up to {_percent_tick(limit)}."
 
 

@@ -142,7 +142,7 @@ class Panel:
         overflow = placed[-1] - (self.bottom + 2)
         if overflow > 0:
             placed = [min(p, self.bottom + 2 - 14 * (len(placed) - 1 - i)) for i, p in enumerate(placed)]
-        return "".join(text(self.right + 6, y, name, f"label {kind}") for y, (_, name, kind) in zip(placed, ordered, strict=True))
+        return "".join(text(self.right + 9, y, name, f"label {kind}") for y, (_, name, kind) in zip(placed, ordered, strict=True))
 
 
 def _share(value: float, limits: tuple[float, float], log: bool) -> float:

@@ -259,14 +259,11 @@ def time_rows(times: Sequence[Mapping[str, Any]], setup_s: float | None) -> list
 
 
 def environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (name, value) of the environment, nested names joined by a space."""
-    rows = []
+    """Return (name, value) of the environment, nested names joined by a space; what is None is not there and left out."""
+    flat_facts: dict[str, Any] = {}
     for name, value in environment.items():
-        if isinstance(value, Mapping):
-            rows += [(f"{name} {inner}", setting_text(item)) for inner, item in value.items()]
-        else:
-            rows.append((name, setting_text(tuple(value) if isinstance(value, list) else value)))
-    return rows
+        flat_facts |= {f"{name} {inner}": item for inner, item in value.items()} if isinstance(value, Mapping) else {name: value}
+    return [(name, setting_text(tuple(v) if isinstance(v, list) else v)) for name, v in flat_facts.items() if v is not None]
 
 
 def score_text(score: Score) -> tuple[str, str]:

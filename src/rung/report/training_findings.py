@@ -87,14 +87,15 @@ def _gap(kind: str, upper: str, lower: str, a: Mapping[str, float], b: Mapping[s
     said = f"{upper.capitalize()} accuracy{' (evaluation mode)' if upper == 'train' else ''} is {percent(a['value'])}, {lower} {percent(b['value'])}"
     between = f"interval {_signed(low)} to {_signed(high)}"
     if low <= 0 <= high:
-        return Finding(kind, f"{said}: a gap of {points(difference).replace('-', '−')} ({between}) cannot be told from none.", numbers)
+        return Finding(kind, f"{said}: a difference of {points(difference).replace('-', '−')} ({between}), which cannot be told from none.", numbers)
     what = "better" if difference > 0 else "worse"
     meaning = f"the network answers the images it was fitted on {what} than new ones" if kind == "gap" else f"the validation images were answered {what}"
     return Finding(kind, f"{said}: {meaning}, by {points(abs(difference))} ({between}).", numbers)
 
 
 def _signed(value: float) -> str:
-    return f"{value * 100:.1f}".replace("-", "−")
+    """Write points with their sign; a bound near 0 gets a second decimal, so that its side of 0 is seen."""
+    return f"{value * 100:.{2 if 0 < abs(value) < 0.0005 else 1}f}".replace("-", "−")
 
 
 def overfitting(report: ReportInput, found: Curves) -> Iterator[Finding]:
@@ -137,7 +138,8 @@ def _improving(report: ReportInput, found: Curves) -> Finding:
     course = f"{_value(monitor, float(first[monitor]))} in epoch {first['epoch']}, {_value(monitor, float(report.rows[-1][monitor]))} in epoch {found.epochs}"
     more = "More epochs may give more."
     if found.rate_left is not None and found.rate_left < 0.05:
-        more = f"The learning rate had come down to {percent(found.rate_left)} of its highest: a longer schedule, not more epochs alone, may give more."
+        left = percent(found.rate_left) if found.rate_left >= 0.001 else f"under {percent(0.001)}"
+        more = f"The learning rate had come down to {left} of its highest: a longer schedule, not more epochs alone, may give more."
     sentence = f"The {MONITORS[monitor]} was still getting better at the end, beyond its noise: {course}. {more}"
     return Finding("improving", sentence, {"from": first["epoch"], "first": first[monitor], "last": report.rows[-1][monitor], "rate_left": found.rate_left})
 
