@@ -55,6 +55,9 @@ def test_runs_of_one_second_get_ids_of_their_own(tmp_path, monkeypatch):
 def test_a_named_run_that_exists_is_refused(tmp_path):
     made = run.create(tmp_path, "a", 0, "mine")
     assert made.folder == tmp_path / "mine"
+    with pytest.raises(RunError, match=r"mine exists already, and is no run that could be gone on with \(it has no recipe.toml\): choose another name, or delete"):
+        run.create(tmp_path, "a", 0, "mine")
+    made.recipe.write_text("")
     with pytest.raises(RunError, match=f"the run {tmp_path}/mine exists already: choose another name, or .* `rung resume {tmp_path}/mine`"):
         run.create(tmp_path, "a", 0, "mine")
 
@@ -115,6 +118,27 @@ def test_a_run_that_is_not_found_is_explained(tmp_path):
         run.open_run("20261120-000000-model_z-0", tmp_path)
     with pytest.raises(RunError, match="there is no run ''"):
         run.open_run("", tmp_path)
+
+
+@pytest.mark.parametrize("word", ["20261120-000000-a-0", "20261120", "named"])
+def test_a_run_that_ended_before_it_began_is_explained(tmp_path, word):
+    run.create(tmp_path, "a", 0, "named" if word == "named" else "20261120-000000-a-0")
+    message = r"has no recipe.toml: it ended before its first step, so there is nothing to go on with; delete it and train again"
+    with pytest.raises(RunError, match=message):
+        run.open_run(word, tmp_path)
+    with pytest.raises(RunError, match=message):
+        run.open_run(next(tmp_path.iterdir()), tmp_path / "elsewhere")
+
+
+def test_the_place_of_a_new_run_is_checked_without_a_trace(tmp_path, monkeypatch):
+    run.check_new(tmp_path / "a" / "b", "name")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match=r"cannot write .*file/runs: .*file is not a folder"):
+        run.check_new(tmp_path / "file" / "runs")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunError, match="cannot write .*a/b: no permission; choose a folder that you may write with --out"):
+        run.check_new(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_state_is_read_from_the_files(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tomllib
@@ -141,8 +142,7 @@ def create(root: Path, name: str, seed: int, identifier: str | None = None) -> R
 
     Raises: RunError if `identifier` exists or is no plain name, or if the root cannot be written; ResourceError if the disk is full.
     """
-    if identifier is not None and not _ID.fullmatch(identifier):
-        raise RunError(f"'{identifier}' cannot name a run: use letters, digits, '_', '.' and '-', beginning with a letter or digit, 200 at most")
+    check_new(root, identifier)
     atomic.make_folder(root)
     base = identifier or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}-{seed}"
     number = 1
@@ -154,13 +154,39 @@ def create(root: Path, name: str, seed: int, identifier: str | None = None) -> R
                 break
             except FileExistsError:
                 if identifier is not None:
-                    raise RunError(f"the run {run.folder} exists already: choose another name, or go on with it by `rung resume {run.folder}`") from None
+                    raise _exists(run) from None
         number += 1
     for folder in _FOLDERS:
         atomic.make_folder(run.folder / folder)
     with atomic.explained(run.folder, 4096):
         atomic.sync_folder(root)
     return run
+
+
+def check_new(root: Path, identifier: str | None = None) -> None:
+    """Check what can be known of a new run's place before any work is done for it; nothing is written.
+
+    Raises: RunError if `identifier` exists or is no plain name, or if a folder cannot be made in the root.
+    """
+    if identifier is not None and not _ID.fullmatch(identifier):
+        raise RunError(f"'{identifier}' cannot name a run: use letters, digits, '_', '.' and '-', beginning with a letter or digit, 200 at most")
+    if identifier is not None and (root / identifier).exists():
+        raise _exists(Run(root / identifier))
+    place = root.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    with atomic.explained(root, 4096):
+        if not place.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{place} is not a folder")
+        if not os.access(place, os.W_OK | os.X_OK):
+            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if read_only else errno.EACCES, "")
+
+
+def _exists(run: Run) -> RunError:
+    if _is_run(run.folder):
+        return RunError(f"the run {run.folder} exists already: choose another name, or go on with it by `rung resume {run.folder}`")
+    return RunError(f"{run.folder} exists already, and is no run that could be gone on with (it has no recipe.toml): choose another name, or delete it")
 
 
 def open_run(text: str | Path, root: Path) -> Run:
@@ -175,10 +201,14 @@ def open_run(text: str | Path, root: Path) -> Run:
     folder = Path(word)
     if word and folder.is_dir():
         if not _is_run(folder):
-            raise RunError(f"{folder} is not a run: it has no recipe.toml")
+            raise RunError(_never_began(folder) if _looks_like_run(folder) else f"{folder} is not a run: it has no recipe.toml")
         return Run(folder if folder.name not in ("", "..") else folder.resolve())
+    if is_word and _looks_like_run(root / word):
+        raise RunError(_never_began(root / word))
     known = [run.id for run in _runs(root)]
     matches = [name for name in known if is_word and name.startswith(word)]
+    if len(matches) == 1 and not _is_run(root / matches[0]):
+        raise RunError(_never_began(root / matches[0]))
     if len(matches) == 1:
         return Run(root / matches[0])
     if matches:
@@ -187,6 +217,10 @@ def open_run(text: str | Path, root: Path) -> Run:
     if not known:
         raise RunError(f"there is no run '{word}', and no run at all in {root}: `rung train DATA` makes one, --out names another root")
     raise RunError(f"there is no run '{word}' in {root}: {did_you_mean(word, known[-20:])}")
+
+
+def _never_began(folder: Path) -> str:
+    return f"{folder} has no recipe.toml: it ended before its first step, so there is nothing to go on with; delete it and train again"
 
 
 def list_runs(root: Path) -> list[RunSummary]:
