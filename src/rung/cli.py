@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -39,7 +43,10 @@ Size = Annotated[int | None, typer.Option("--size", min=1, help="Pixels a side a
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", min=0, help="Seconds between checkpoints; changes no result.")]
 
+Exact = Annotated[bool, typer.Option("--exact", help="The same bits every time on a GPU too, slower (compute.exact = true).")]
+
 RUNS = Path("runs")
+_begun: list[Run] = []  # the run that this process is at work on, for the words of a process that is stopped
 
 
 @app.callback(invoke_without_command=True)
@@ -71,6 +78,7 @@ def train(
     notes: Annotated[str, typer.Option(help="Your own notes; stand in the report.")] = "",
     out: Root = RUNS,
     checkpoint_seconds: CheckpointSeconds = 30.0,
+    exact: Exact = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier, score it, and write its report. DATA may be a run's recipe.toml: that does the run again."""
@@ -81,7 +89,7 @@ def train(
         run = workbench.train(
             source,
             recipe,
-            settings=_settings(settings),
+            settings=_settings(settings) | ({"compute.exact": True} if exact else {}),
             seed=seed,
             classes=classes,
             grey=grey,
@@ -92,6 +100,7 @@ def train(
             out=out,
             observe=observe,
             progress=progress,
+            begun=_begun.append,
             checkpoint_s=checkpoint_seconds,
         )
     _print_run(run, as_json)
@@ -103,9 +112,7 @@ def resume(run: RunName, out: Root = RUNS, checkpoint_seconds: CheckpointSeconds
     from rung import display, workbench
 
     with display.training(quiet=as_json) as (observe, progress):
-        found, said = workbench.resume(run, out=out, observe=observe, progress=progress, checkpoint_s=checkpoint_seconds)
-    for sentence in said:
-        typer.echo(sentence, err=as_json)
+        found, _ = workbench.resume(run, out=out, observe=observe, progress=progress, begun=_begun.append, say=display.say, checkpoint_s=checkpoint_seconds)
     _print_run(found, as_json)
 
 
@@ -209,16 +216,40 @@ def new(
     typer.echo(f"wrote {workbench.new(file, recipe)}; train with: rung train DATA --recipe {file}")
 
 
+@contextmanager
+def _stopped_at_once() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and the end of the terminal end the process here and now; a training listens itself while it takes steps.
+
+    All that is on the disk is whole at every moment, so nothing has to be tidied up. An exception instead of the end could be swallowed
+    where a library catches all of them, or wait for threads that read files.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        onward = f"; go on with: rung resume {_begun[-1].folder}" if _begun else ""
+        cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
+        os.write(2, f"{cursor}\nrung: stopped at once; what was saved stays{onward}\n".encode())
+        os._exit(128 + number)
+
+    _begun.clear()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup and a shell's background jobs set it
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line; every error that is the user's to mend becomes one message and its exit code."""
     try:
-        app()
+        with _stopped_at_once():
+            app()
     except RungError as error:
         print(f"rung: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("rung: stopped at once; what was saved stays", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone: nothing is left to say to them
         sys.exit(0)

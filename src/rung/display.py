@@ -70,6 +70,11 @@ def training(quiet: bool = False) -> Iterator[tuple[Callable[[StepEnd], None], R
         )
 
 
+def say(sentence: str) -> None:
+    """Show a sentence on the error stream, above a progress bar if there is one."""
+    _errors.print(sentence, markup=False, soft_wrap=True)
+
+
 def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:

@@ -174,6 +174,7 @@ class Compute(Part):
         "auto", description="of convolutions and matrix products; auto: bfloat16 where the processor computes in it"
     )
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="processor threads; auto: all that this process may use")
+    exact: bool = Field(False, description="on a GPU only deterministic algorithms, slower; the processor gives the same bits every time anyway")
 
 
 class Recipe(Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,13 +120,15 @@ def train(
     callbacks: Sequence[Any] = (),
     observe: Observe | None = None,
     progress: Progress | None = None,
+    begun: Callable[[Run], None] | None = None,
     checkpoint_s: float = 30.0,
 ) -> Run:
     """Train a classifier in a new run folder, score it on train and validation, and write its report.
 
     data: names or paths, an ImageSet, or a recipe.toml that names its data. settings: {"train.epochs": 5}. seed: of every draw.
     out: the folder of runs; name: of this run's folder, which must not exist. network, loss, metrics, augmentations, callbacks: your own objects.
-    observe(step) is called after each step, progress(done, total) while files are read. checkpoint_s: seconds between checkpoints.
+    observe(step) is called after each step, progress(done, total) while files are read, begun(run) when there is a run that could be resumed.
+    checkpoint_s: seconds between checkpoints.
 
     Raises: RecipeError, DataError before anything is written; RunError where the training cannot go on.
     """
@@ -135,6 +137,7 @@ def train(
     from rung.pipeline.prepare import load_images, prepare
 
     started = time.perf_counter()
+    run_store.check_new(Path(out), name)
     start, base = _start_recipe(data, recipe)
     sources = [] if isinstance(data, ImageSet) or _is_recipe_file(data) else [data] if isinstance(data, str | Path) else list(data)
     words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
@@ -146,7 +149,9 @@ def train(
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     with lock.hold(run.folder), _failure_written(run):
         execute.begin(run, prepared)
-        _finish(run, prepared, time.perf_counter() - started, observe, checkpoint_s)
+        if begun:
+            begun(run)
+        _fit_and_report(run, prepared, time.perf_counter() - started, observe, checkpoint_s)
     return run
 
 
@@ -183,13 +188,17 @@ def _failure_written(run: Run) -> Iterator[None]:
         raise
 
 
-def _finish(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None, checkpoint_s: float) -> list[str]:
+def _fit_and_report(
+    run: Run, prepared: Prepared, setup_s: float, observe: Observe | None, checkpoint_s: float, say: Callable[[str], None] = lambda sentence: None
+) -> list[str]:
+    """Do what is left to do, for a run may have been stopped anywhere: the scores end the training, then come pictures and report."""
     from rung.evaluate import predictions as answers
     from rung.pipeline import execute, pictures, reporting
 
-    notes = execute.fit_run(run, prepared, setup_s, observe, checkpoint_s)
-    part = "validation" if len(prepared.splits.validation) else "train"
-    pictures.save(run, prepared, answers.load(run.predictions(part)))
+    notes = [] if run.scores.exists() else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say)
+    if not pictures.kept(run):
+        part = "validation" if len(prepared.splits.validation) else "train"
+        pictures.save(run, prepared, answers.load(run.predictions(part)))
     reporting.write_report(run)
     return notes
 
@@ -201,24 +210,33 @@ def resume(
     out: str | Path = DEFAULT_ROOT,
     observe: Observe | None = None,
     progress: Progress | None = None,
+    begun: Callable[[Run], None] | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
     checkpoint_s: float = 30.0,
 ) -> tuple[Run, list[str]]:
     """Go on with a run that was interrupted, to the same bits as if it had not been; returns it and what there is to say.
 
-    data: the ImageSet, for a run whose data were passed in Python.
+    data: the ImageSet, for a run whose data were passed in Python. say(sentence) hears what there is to say before the first step;
+    observe, progress, begun and checkpoint_s as in train().
 
     Raises: DataError if the data have changed, RunError if the run is running, broken or not there.
     """
     found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
+    if begun:
+        begun(found)
     if found.state() == "finished" and found.report.exists():
-        return found, [f"{found.id} is finished: nothing to do"]
+        done = f"{found.id} is finished: nothing to do"
+        say(done)
+        return found, [done]
     with lock.hold(found.folder) as dead, _failure_written(found):
         atomic.sweep(found.folder)
         said = [f"its last process died ({dead}): taken over"] if dead else []
+        for sentence in said:
+            say(sentence)
         started = time.perf_counter()
         prepared = _prepared_again(found, data, progress)
         found.clear_failure()
-        said += _finish(found, prepared, time.perf_counter() - started, observe, checkpoint_s)
+        said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say)
     return found, said
 
 
@@ -231,8 +249,10 @@ def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None =
     stored, own = own_parts.gather(stored, run.folder)
     if data is None and not stored.data.sources:
         raise RunError(f"the images of {run.id} were passed in Python: pass them again, as data=")
-    prepared = prepare(stored, data if data is not None else load_images(stored, progress), own)
-    execute.check_same_data(run, prepared)
+    images = data if data is not None else load_images(stored, progress)
+    execute.check_same_data(run, images)
+    prepared = prepare(stored, images, own)
+    execute.check_same_splits(run, prepared)
     return prepared
 
 

@@ -83,6 +83,11 @@ class ImageSet:
         digest.update(np.ascontiguousarray(self.parts).data)
         return digest.hexdigest()
 
+    def content_hash(self) -> str:
+        """Return the SHA-256 of images with labels and parts whatever their order: it tells another order from other content."""
+        rows = np.stack([self.digests, self.labels, self.parts.astype(np.int64)], axis=1)
+        return hashlib.sha256(rows[np.lexsort(rows.T)].astype("<i8").tobytes()).hexdigest()
+
 
 def pixel_digest(image: npt.NDArray[np.uint8]) -> int:
     """Return the int64 digest (BLAKE2b) of one decoded image, uint8 (H,W,C); grey stored thrice counts as grey."""

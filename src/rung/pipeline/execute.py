@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
@@ -16,15 +17,16 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from rung.data.describe import describe
-from rung.data.imageset import PARTS
+from rung.data.imageset import PARTS, ImageSet
 from rung.errors import DataError, RunError
 from rung.evaluate import predictions as answers
 from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
+from rung.pipeline import memory
 from rung.pipeline.own_parts import kept_with_run
 from rung.pipeline.prepare import Prepared
-from rung.recipe import to_toml
+from rung.recipe import Compute, to_toml
 from rung.store import arrays, atomic
 from rung.store.run import Run
 from rung.training.environment import environment
@@ -42,26 +44,35 @@ def begin(run: Run, prepared: Prepared) -> None:
     for name, text in files.items():
         atomic.make_folder((run.folder / name).parent)
         atomic.write_text(run.folder / name, text)
-    atomic.write_json(run.data, describe(prepared.images).to_json() | {"splits": prepared.splits.how})
-    with _threads(prepared.recipe.compute.threads):
+    about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how}
+    atomic.write_json(run.data, describe(prepared.images).to_json() | about)
+    with _computing(prepared.recipe.compute):
         atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
     parts = {part: getattr(prepared.splits, part) for part in PARTS}
     arrays.write(run.splits, parts, {"how": prepared.splits.how})
     atomic.write_text(run.recipe, to_toml(recipe))
 
 
-def check_same_data(run: Run, prepared: Prepared) -> None:
-    """Compare data and parts with what the run began with.
+def check_same_data(run: Run, images: ImageSet) -> None:
+    """Compare data with what the run began with, before anything is made of them.
 
     Raises: DataError saying what differs; nothing has been trained then.
     """
-    stored, found = run.read_data(), describe(prepared.images).to_json()
+    stored, found = run.read_data(), describe(images).to_json()
     if stored["hash"] != found["hash"]:
         differing = [key for key in ("classes", "counts", "shape") if stored[key] != found[key]]
-        what = (
-            "; ".join(f"{key}: then {stored[key]}, now {found[key]}" for key in differing) or "the same counts and classes, but other pixels, labels or order"
-        )
+        what = "; ".join(f"{key}: then {stored[key]}, now {found[key]}" for key in differing) or _other_content(stored, images)
         raise DataError(f"the data of {run.folder.name} have changed since it began ({what}): put them back, or begin a new run")
+
+
+def _other_content(stored: Mapping[str, Any], images: ImageSet) -> str:
+    if stored.get("content") == images.content_hash():
+        return "the same images and labels in another order"
+    return "the same counts and classes, but other pixels or labels"
+
+
+def check_same_splits(run: Run, prepared: Prepared) -> None:
+    """Compare the parts with those that the run began with; raises RunError."""
     stored_splits, _ = arrays.read(run.splits)
     for part in PARTS:
         if not np.array_equal(stored_splits[part], getattr(prepared.splits, part)):
@@ -71,7 +82,7 @@ def check_same_data(run: Run, prepared: Prepared) -> None:
 def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None) -> tuple[nn.Module, TrainResult]:
     """Train the prepared recipe's network; goes on from what the journal holds. Leaves torch's own random state as it was."""
     recipe, own = prepared.recipe, prepared.own
-    with torch.random.fork_rng(devices=[]), _threads(recipe.compute.threads):
+    with torch.random.fork_rng(devices=[]), _computing(recipe.compute), memory.in_steps(recipe):
         network = prepared.network()
         result = train(
             network,
@@ -91,24 +102,35 @@ def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None) ->
 
 
 @contextlib.contextmanager
-def _threads(count: int | str) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(int(count))
+def _computing(compute: Compute) -> Iterator[None]:
+    """Hold torch to the recipe's threads, and on a GPU to deterministic algorithms if it asks for exactness; put all back after."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(int(compute.threads))
+    if compute.exact and compute.device.startswith("cuda"):
+        torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
 
 
-def fit_run(run: Run, prepared: Prepared, setup_s: float, observe: Observe | None = None, every_s: float = 30.0) -> list[str]:
+def fit_run(
+    run: Run,
+    prepared: Prepared,
+    setup_s: float,
+    observe: Observe | None = None,
+    every_s: float = 30.0,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> list[str]:
     """Fit in the run's folder, obeying Ctrl-C and SIGTERM, keep the weights, and score train and validation.
 
     setup_s: seconds from the start to here, written down apart from training. every_s: seconds between checkpoints.
-    Returns what is to be said about the checkpoint it went on from.
+    Returns what is to be said about the checkpoint it went on from; say(sentence) hears it before the first step.
     """
     started = time.perf_counter()
     with _signals() as stop_signal:
-        journal = RunJournal(run.folder, prepared.recipe.compute.device, every_s, stop_signal)
+        journal = RunJournal(run.folder, prepared.recipe.compute.device, every_s, stop_signal, say)
         network, result = fit(prepared, journal, observe)
     counts = parameter_counts(network)
     weights = save_tensors(result.weights)
@@ -138,7 +160,7 @@ def _how_kept(prepared: Prepared) -> str:
 def predict_part(prepared: Prepared, network: nn.Module, part: str) -> Predictions:
     """Return the network's answers to one part, in evaluation mode."""
     rows = getattr(prepared.splits, part)
-    with _threads(prepared.recipe.compute.threads):
+    with _computing(prepared.recipe.compute), memory.in_steps(prepared.recipe):
         values = logits(network, prepared.part(part), prepared.recipe.compute.precision)
     return Predictions(part, prepared.images.classes, values.cpu().numpy(), prepared.images.labels[rows], rows, prepared.images.digests[rows])
 
@@ -160,21 +182,29 @@ def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictio
 
 @contextlib.contextmanager
 def _signals() -> Iterator[Callable[[], int | None]]:
-    """Give a function that tells which stop signal has come; the second Ctrl-C stops at once. Only the main thread can listen."""
+    """Give a function that tells which stop signal has come. Only the main thread can listen.
+
+    A second Ctrl-C, and a signal that came too late for the last step, are left to whoever listened before.
+    """
     received: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}  # nohup ignores: so be it
 
     def note(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and received:
-            raise KeyboardInterrupt
+        earlier = before[signal.Signals(number)]
+        if number == signal.SIGINT and received and callable(earlier):
+            earlier(number, frame)
         received.append(number)
 
-    try:
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
     try:
+        for number in before:
+            signal.signal(number, note)
         yield lambda: received[0] if received else None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if received:
+        signal.raise_signal(received[0])

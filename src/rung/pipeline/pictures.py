@@ -17,11 +17,17 @@ from rung.report.inputs import Mistake, Samples
 from rung.store import arrays as arrays_file
 from rung.store.run import Run
 
+_FILE = "pictures.safetensors"
 _SAMPLES = 8
 _DRAWS = 3
 _MISTAKES = 24
 
 Images = npt.NDArray[np.uint8]
+
+
+def kept(run: Run) -> bool:
+    """Return whether the images have been kept."""
+    return (run.folder / _FILE).exists()
 
 
 def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
@@ -34,7 +40,7 @@ def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
     arrays["mistake_indices"] = mistakes
     arrays["mistakes"] = prepared.images.images[predicted.rows[mistakes]]
     sources = [prepared.images.sources[row] for row in predicted.rows[mistakes]]
-    arrays_file.write(run.folder / "pictures.safetensors", arrays, {"part": predicted.part, "sources": sources})
+    arrays_file.write(run.folder / _FILE, arrays, {"part": predicted.part, "sources": sources})
 
 
 def _sample_rows(prepared: Prepared) -> npt.NDArray[np.int64]:
@@ -65,7 +71,7 @@ def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None,
 
     Raises: RunError if the file is damaged.
     """
-    path = run.folder / "pictures.safetensors"
+    path = run.folder / _FILE
     if not path.exists():
         return None, []
     arrays, about = arrays_file.read(path)

@@ -22,6 +22,7 @@ from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
 from rung.evaluate.costs import load_costs
 from rung.models.build import build
+from rung.pipeline import memory
 from rung.pipeline.own_parts import OwnParts
 from rung.recipe import Compute, Data, Recipe
 from rung.training.optimizers import default_rate
@@ -97,8 +98,10 @@ class Prepared:
 
 
 def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
-    """Load the data that the recipe names."""
-    return loading.load(recipe.data, recipe.pixels, progress=progress)
+    """Load the data that the recipe names; raises ResourceError if they do not fit into memory."""
+    smaller = "fewer or smaller images need less: --set data.per_class=N, --set pixels.size=S"
+    with memory.explained("reading the images", smaller, Compute(device="cpu")):
+        return loading.load(recipe.data, recipe.pixels, progress=progress)
 
 
 def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
@@ -152,7 +155,9 @@ def resolve_compute(compute: Compute) -> Compute:
     if precision == "auto":
         precision = "bfloat16" if _computes_in_bfloat16(device) else "float32"
     threads = compute.threads if compute.threads != "auto" else _usable_processors()
-    return Compute(device=name, precision=precision, threads=threads)
+    if compute.exact:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts: without it its products may differ between runs
+    return Compute(device=name, precision=precision, threads=threads, exact=compute.exact)
 
 
 def _computes_in_bfloat16(device: torch.device) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -15,11 +16,17 @@ def half_precision(device: torch.device, precision: str) -> contextlib.AbstractC
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def logits(model: nn.Module, batches: Batches, precision: str) -> torch.Tensor:
-    """Return the network's answers to all rows in order, float32 (N,K), in evaluation mode; the model's mode is put back."""
+def logits(model: nn.Module, batches: Batches, precision: str, check: Callable[[], None] = lambda: None) -> torch.Tensor:
+    """Return the network's answers to all rows in order, float32 (N,K), in evaluation mode; the model's mode is put back.
+
+    check() is called before each batch, and may raise to stop.
+    """
     was_training = model.training
     model.eval()
+    answers = []
     with torch.inference_mode(), half_precision(batches.labels.device, precision):
-        answers = torch.cat([model(batch.images).float() for batch in batches.evaluation()])
+        for batch in batches.evaluation():
+            check()
+            answers.append(model(batch.images).float())
     model.train(was_training)
-    return answers
+    return torch.cat(answers)

@@ -51,6 +51,10 @@ class Journal(ABC):
         """Save if it is time to; raise Interrupted after saving if a stop was asked for."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Raise Interrupted, without saving, if a stop was asked for."""
+
+    @abstractmethod
     def finish(self, save: Callable[[], None]) -> None:
         """Save the end of the training."""
 
@@ -79,6 +83,9 @@ class NoJournal(Journal):
     def after_step(self, save: Callable[[], None]) -> None:
         return
 
+    def check(self) -> None:
+        return
+
     def finish(self, save: Callable[[], None]) -> None:
         return
 
@@ -89,14 +96,23 @@ class RunJournal(Journal):
 
     Checkpoints are written every `every_s` seconds of the monotonic clock, when a stop is asked for, and at the end; which ones
     are written changes no result. Rows after the last checkpoint are cut off when a training goes on, for they come again.
-    `notes`: what a user must hear about the checkpoint that was gone on from: damage, and what the bits now depend on.
+    `notes`: what a user must hear about the checkpoint that was gone on from: damage, and what the bits now depend on. They are
+    told to `say` when they come up, and kept with the checkpoints, so that a second interruption does not lose them.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", every_s: float = 30.0, stop_signal: Callable[[], int | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        every_s: float = 30.0,
+        stop_signal: Callable[[], int | None] = lambda: None,
+        say: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         self.folder = folder
         self.device = device
         self.every_s = every_s
         self.stop_signal = stop_signal
+        self.say = say
         self.notes: list[str] = []
         self._saved_at = time.monotonic()
         self._best_saved: dict[str, Any] | None = None
@@ -105,10 +121,11 @@ class RunJournal(Journal):
     def last(self) -> Checkpoint | None:
         found = checkpoint.load(self.folder / "checkpoints", "last")
         if found is not None:
-            self.notes += found.notes
+            self.notes += found.state.get("notes", [])
+            self._note(*found.notes)
             self._rows = found.state["rows"]
             if changed := differences(found.environment, environment(self.device)):
-                self.notes.append(f"resume is not bit-exact because {'; '.join(changed)}")
+                self._note(f"resume is not bit-exact because {'; '.join(changed)}")
         for name in ("metrics.jsonl", "times.jsonl"):
             if (self.folder / name).exists() or self._rows:
                 atomic.keep_lines(self.folder / name, self._rows)
@@ -118,15 +135,20 @@ class RunJournal(Journal):
         found = checkpoint.load(self.folder / "checkpoints", "best")
         if found is None:
             return None
-        self.notes += found.notes
+        self._note(*found.notes)
         return found.tensors
+
+    def _note(self, *sentences: str) -> None:
+        for sentence in sentences:
+            self.notes.append(sentence)
+            self.say(sentence)
 
     def save(self, slot: Literal["last", "best"], tensors: Tensors, state: dict[str, Any]) -> None:
         if slot == "best":
             if state == self._best_saved:
                 return
             self._best_saved = state
-        checkpoint.save(self.folder / "checkpoints", slot, tensors, state | {"rows": self._rows})
+        checkpoint.save(self.folder / "checkpoints", slot, tensors, state | {"rows": self._rows, "notes": self.notes})
 
     def append(self, row: dict[str, Any], times: dict[str, Any]) -> None:
         atomic.append_line(self.folder / "metrics.jsonl", row)
@@ -134,11 +156,14 @@ class RunJournal(Journal):
         self._rows += 1
 
     def after_step(self, save: Callable[[], None]) -> None:
-        signal_number = self.stop_signal()
-        if signal_number is None and time.monotonic() - self._saved_at < self.every_s:
+        if self.stop_signal() is None and time.monotonic() - self._saved_at < self.every_s:
             return
         save()
         self._saved_at = time.monotonic()
+        self.check()
+
+    def check(self) -> None:
+        signal_number = self.stop_signal()
         if signal_number is not None:
             raise Interrupted(f"stopped and saved; go on with: rung resume {self.folder}", signal_number)
 

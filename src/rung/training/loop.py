@@ -18,7 +18,7 @@ from rung.errors import RecipeError, RunError
 from rung.recipe import Train
 from rung.training.checkpoint import Checkpoint
 from rung.training.forward import half_precision, logits
-from rung.training.journal import Journal
+from rung.training.journal import Interrupted, Journal
 from rung.training.losses import Loss
 from rung.training.optimizers import Penalised, add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, penalised, restore_optimizers, set_rate
 from rung.training.schedules import Plateau, rate_factor
@@ -51,7 +51,7 @@ class StepEnd:
 class Progress:
     """All of a training's state that is not a tensor; saved with each checkpoint, exact when read back.
 
-    The sums are of the current epoch: `loss_sum` over `seen` rows, in double precision.
+    The sums are of the current epoch: `loss_sum` over `seen` rows, in double precision; `seen` is 0 when its row is written.
     """
 
     step: int = 0
@@ -118,13 +118,13 @@ def train(
         tensors |= _prefixed("model", model.state_dict()) | _prefixed("average", average)
         journal.save("last", tensors, {"step": progress.step, "progress": dataclasses.asdict(progress), "optimizers": numbers})
 
-    while progress.step < total_steps and not progress.stopped:
-        epoch, first_step = divmod(progress.step, steps_per_epoch)
+    while not progress.stopped and (progress.step < total_steps or progress.seen):
+        # A training that was stopped in the validation after an epoch goes on with that validation: no step of the epoch is left.
+        epoch = (progress.step - (progress.seen > 0)) // steps_per_epoch
         started = time.perf_counter()
         model.train()
-        for batch in training.training(epoch, settings.batch_size, first_step):
-            rate = _rate(settings, progress, total_steps, steps_per_epoch)
-            set_rate(optimizers, rate)
+        for batch in training.training(epoch, settings.batch_size, progress.step - epoch * steps_per_epoch):
+            set_rate(optimizers, _rate(settings, progress.plateau, progress.step, total_steps, steps_per_epoch))
             torch.manual_seed(keys.torch_seed(seed, "dropout", progress.step))
             with half_precision(batch.images.device, precision):
                 answers = model(batch.images)
@@ -147,12 +147,16 @@ def train(
             progress.correct += int((answers.detach().argmax(1) == batch.labels).sum())
             if observe:
                 observe(StepEnd(progress.step, total_steps, value.item()))
-            if progress.step % steps_per_epoch:
-                journal.after_step(save)
+            journal.after_step(save)
         trained = time.perf_counter()
+        rate = _rate(settings, progress.plateau, progress.step - 1, total_steps, steps_per_epoch)
         row = _training_row(progress, epoch + 1, rate, kernels)
         if validation is not None:
-            row |= _validation_row(model, average, validation, precision, loss, metrics or {}, float(row["penalty"]))
+            try:
+                row |= _validation_row(model, average, validation, precision, loss, metrics or {}, float(row["penalty"]), journal.check)
+            except Interrupted:
+                save()
+                raise
             if _judge(progress, row, settings):
                 best = _copy(model.state_dict())
         stops = [bool(callback(EpochEnd(epoch + 1, settings.epochs, row, model))) for callback in callbacks]
@@ -193,10 +197,10 @@ def _restore(checkpoint: Checkpoint, model: nn.Module, optimizers: list[torch.op
     return Progress(**stored | {"plateau": Plateau(**stored["plateau"])})
 
 
-def _rate(settings: Train, progress: Progress, total_steps: int, steps_per_epoch: int) -> float:
+def _rate(settings: Train, plateau: Plateau, step: int, total_steps: int, steps_per_epoch: int) -> float:
     assert settings.learning_rate is not None  # checked once, before the first step
-    rate = settings.learning_rate * rate_factor(settings, progress.step, total_steps, steps_per_epoch)
-    return max(rate * progress.plateau.factor, settings.minimum_rate) if settings.schedule == "plateau" else rate
+    rate = settings.learning_rate * rate_factor(settings, step, total_steps, steps_per_epoch)
+    return max(rate * plateau.factor, settings.minimum_rate) if settings.schedule == "plateau" else rate
 
 
 def _weighted(losses: torch.Tensor, targets: torch.Tensor, class_weights: torch.Tensor | None) -> torch.Tensor:
@@ -242,15 +246,24 @@ def _training_row(progress: Progress, epoch: int, rate: float, kernels: Penalise
 
 
 def _validation_row(
-    model: nn.Module, average: dict[str, torch.Tensor], validation: Batches, precision: str, loss: Loss, metrics: Mapping[str, Metric], penalty: float
+    model: nn.Module,
+    average: dict[str, torch.Tensor],
+    validation: Batches,
+    precision: str,
+    loss: Loss,
+    metrics: Mapping[str, Metric],
+    penalty: float,
+    check: Callable[[], None],
 ) -> Row:
-    """Measure the weights that would be kept now (the averaged ones where they are kept) on the validation rows."""
+    """Measure the weights that would be kept now (the averaged ones where they are kept) on the validation rows; check() may raise to stop."""
     present = _copy(model.state_dict()) if average else {}
     if average:
         model.load_state_dict(average)
-    answers = logits(model, validation, precision)
-    if average:
-        model.load_state_dict(present)
+    try:
+        answers = logits(model, validation, precision, check)
+    finally:
+        if average:
+            model.load_state_dict(present)
     mean_loss = loss(answers, validation.labels).double().mean().item()
     if not math.isfinite(mean_loss):
         raise RunError(f"the validation loss is {mean_loss}: the training has diverged. Try a smaller train.learning_rate or train.clip_norm = 1.")
