@@ -31,7 +31,7 @@ def image_uri(image: npt.NDArray[np.uint8]) -> str:
 
 def _uri(picture: object) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)  # type: ignore[attr-defined]
+    picture.save(buffer, "PNG")  # type: ignore[attr-defined]
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
