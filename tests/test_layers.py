@@ -8,8 +8,7 @@ import pytest
 import rung
 
 SOURCE = Path(rung.__file__).parent
-LAYERS = ["errors", "keys", "store", "recipe", "recipes", "own", "data", "models", "training", "evaluate", "explain", "report", "pipeline", "workbench", "estimator"]
-LAYERS += ["display", "cli", "__main__"]
+LAYERS = ("errors keys store recipe recipes own data models training evaluate explain reports pipeline workbench estimator display cli __main__").split()
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 

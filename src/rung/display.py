@@ -94,7 +94,7 @@ def percent(value: Mapping[str, Any]) -> str:
 def run(run: Run) -> None:
     """Show a finished run: its scores, findings, and where the report lies."""
     from rung.pipeline.reporting import report_input
-    from rung.report.findings import findings
+    from rung.reports.findings import findings
 
     notes(run.read_data(), _LISTED)
     scores = run.read_scores()

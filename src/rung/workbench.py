@@ -290,7 +290,7 @@ def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
 def findings(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> list[str]:
     """Return what a finished run shows, in sentences made from its numbers."""
     from rung.pipeline import reporting
-    from rung.report.findings import findings as find
+    from rung.reports.findings import findings as find
 
     return [finding.sentence for finding in find(reporting.report_input(_finished(run, out)))]
 

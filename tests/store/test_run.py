@@ -55,7 +55,9 @@ def test_runs_of_one_second_get_ids_of_their_own(tmp_path, monkeypatch):
 def test_a_named_run_that_exists_is_refused(tmp_path):
     made = run.create(tmp_path, "a", 0, "mine")
     assert made.folder == tmp_path / "mine"
-    with pytest.raises(RunError, match=r"mine exists already, and is no run that could be gone on with \(it has no recipe.toml\): choose another name, or delete"):
+    with pytest.raises(
+        RunError, match=r"mine exists already, and is no run that could be gone on with \(it has no recipe.toml\): choose another name, or delete"
+    ):
         run.create(tmp_path, "a", 0, "mine")
     made.recipe.write_text("")
     with pytest.raises(RunError, match=f"the run {tmp_path}/mine exists already: choose another name, or .* `rung resume {tmp_path}/mine`"):

@@ -56,7 +56,7 @@ def layers(model: nn.Module, channels: int, size: int) -> list[LayerRow]:
     parameters add up to `parameter_counts`; the network is left as it was.
     """
     names = {module: name or type(module).__name__ for name, module in model.named_modules()}
-    watched = [m for m in names if not list(m.children()) or list(m.parameters(recurse=False))]
+    watched = [m for m in names if not _is_container(m) and (not list(m.children()) or list(m.parameters(recurse=False)))]
     calls: list[tuple[nn.Module, tuple[int, ...] | None]] = []
 
     def note(module: nn.Module, _inputs: object, output: object) -> None:
@@ -96,6 +96,11 @@ def picture(rows: Sequence[LayerRow]) -> str:
         f'fill="currentColor" font-family="system-ui, sans-serif" font-size="{_FONT}" style="width:100%;max-width:{1.35 * width:.0f}px;height:auto">'
         f"{''.join(drawn)}{legend}{caption}</svg>"
     )
+
+
+def _is_container(module: nn.Module) -> bool:
+    """Return whether a module only holds others; an empty one is no layer either."""
+    return isinstance(module, nn.Sequential | nn.ModuleList)
 
 
 def _shape(output: object) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from rung.data.pixels import to_float
 from rung.evaluate.predictions import Predictions
 from rung.explain.mistakes import worst
 from rung.pipeline.prepare import Prepared
-from rung.report.inputs import Mistake, Samples
+from rung.reports.inputs import Mistake, Samples
 from rung.store import arrays as arrays_file
 from rung.store.run import Run
 

@@ -12,8 +12,8 @@ from rung.explain.architecture import layers, picture
 from rung.models.build import build
 from rung.pipeline import own_parts, pictures
 from rung.recipe import Recipe
-from rung.report.html import render
-from rung.report.inputs import ReportInput
+from rung.reports.html import render
+from rung.reports.inputs import ReportInput
 from rung.store import atomic
 from rung.store.run import Run
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.report import words
+from rung.reports import words
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rung.report import answers_findings, training_findings
-from rung.report.finding import LABELS, Finding
-from rung.report.inputs import ReportInput
-from rung.report.tables import score_text
-from rung.report.words import count, listing, plural
+from rung.reports import answers_findings, training_findings
+from rung.reports.finding import LABELS, Finding
+from rung.reports.inputs import ReportInput
+from rung.reports.tables import score_text
+from rung.reports.words import count, listing, plural
 
 __all__ = ["LABELS", "Finding", "findings", "verdict"]
 

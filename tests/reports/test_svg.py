@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.report.svg import Panel, document, log_ticks, nice_ticks, text
+from rung.reports.svg import Panel, document, log_ticks, nice_ticks, text
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6), st.integers(3, 9))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rung.report import pictures
+from rung.reports import pictures
 
 
 def decoded(uri: str) -> np.ndarray:

@@ -8,9 +8,9 @@ import pytest
 
 from rung.evaluate import ranking
 from rung.evaluate.predictions import Predictions
-from rung.report import plots
-from rung.report.plots import Curve, Marks
-from rung.report.words import PERCENT
+from rung.reports import plots
+from rung.reports.plots import Curve, Marks
+from rung.reports.words import PERCENT
 
 CURVES = [Curve("train", "train", "train_loss"), Curve("validation", "validation", "validation_loss")]
 NONE = Marks(None, None, None)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from rung.explain import curves
 from rung.explain.curves import Curves
 from rung.recipe import CNN, MLP, Recipe
-from rung.report.finding import Finding
-from rung.report.inputs import ReportInput
-from rung.report.words import decimal, listing, percent, points
+from rung.reports.finding import Finding
+from rung.reports.inputs import ReportInput
+from rung.reports.words import decimal, listing, percent, points
 
 MONITORS: Final = {
     "validation_loss": "validation loss",

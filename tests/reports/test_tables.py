@@ -7,9 +7,9 @@ import pytest
 from rung import recipe as recipes
 from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
-from rung.report import tables
-from rung.report.inputs import ReportInput
-from rung.report.words import PERCENT
+from rung.reports import tables
+from rung.reports.inputs import ReportInput
+from rung.reports.words import PERCENT
 
 
 def test_scores_stand_side_by_side_with_their_intervals(digits_report: ReportInput) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from rung.evaluate.intervals import wilson
 from rung.evaluate.predictions import Predictions
-from rung.report import answers_findings, training_findings
-from rung.report.finding import LABELS, Finding
-from rung.report.findings import findings, verdict
-from rung.report.inputs import ReportInput
+from rung.reports import answers_findings, training_findings
+from rung.reports.finding import LABELS, Finding
+from rung.reports.findings import findings, verdict
+from rung.reports.inputs import ReportInput
 
 Answered = Callable[..., Predictions]
 MakeReport = Callable[..., ReportInput]

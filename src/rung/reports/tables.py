@@ -9,8 +9,8 @@ from typing import Any
 
 from rung.explain import mistakes
 from rung.recipe import OwnNetwork, Recipe, describe, flat
-from rung.report.pictures import depth
-from rung.report.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
+from rung.reports.pictures import depth
+from rung.reports.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
 
 PARTS = ("train", "validation", "test")
 Score = Mapping[str, Any]

@@ -6,10 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rung.report import pictures, plots, tables
-from rung.report.inputs import ReportInput
-from rung.report.training_findings import MONITORS, in_training, read_curves
-from rung.report.words import count, duration, listing, plural
+from rung.reports import pictures, plots, tables
+from rung.reports.inputs import ReportInput
+from rung.reports.training_findings import MONITORS, in_training, read_curves
+from rung.reports.words import count, duration, listing, plural
 
 _NOTES = {"Files left out": "dropped", "Files repaired": "repaired"}
 _COMMON = {"validation_loss", "validation_accuracy", "validation_objective"}

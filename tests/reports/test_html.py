@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rung.evaluate.predictions import Predictions
-from rung.report.html import render
-from rung.report.inputs import Mistake, ReportInput, Samples
+from rung.reports.html import render
+from rung.reports.inputs import Mistake, ReportInput, Samples
 
 Answered = Callable[..., Predictions]
 MakeReport = Callable[..., ReportInput]
@@ -193,7 +193,7 @@ def test_offline_copies_are_counted(make_report: MakeReport, answered: Answered)
 
 def test_colours_can_be_read_in_light_and_dark() -> None:
     """Contrast of text at least 4.5, of lines at least 3 (WCAG 2.1), from the style sheet's own values."""
-    from rung.report import html
+    from rung.reports import html
 
     style = (html._TEMPLATES / "style.css").read_text()
     light, dark = (dict(re.findall(r"--([a-z0-9]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2])

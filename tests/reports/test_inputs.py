@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from rung.evaluate.predictions import Predictions
-from rung.report.inputs import ReportInput
+from rung.reports.inputs import ReportInput
 
 Answered = Callable[..., Predictions]
 MakeReport = Callable[..., ReportInput]

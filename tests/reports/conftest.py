@@ -13,7 +13,7 @@ from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.explain.architecture import LayerRow, picture
 from rung.explain.mistakes import worst
-from rung.report.inputs import Mistake, ReportInput, Samples
+from rung.reports.inputs import Mistake, ReportInput, Samples
 
 MakeReport = Callable[..., ReportInput]
 

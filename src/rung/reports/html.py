@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from rung.report import view_answers, view_run, words
-from rung.report.inputs import ReportInput
+from rung.reports import view_answers, view_run, words
+from rung.reports.inputs import ReportInput
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _CONTENTS = {

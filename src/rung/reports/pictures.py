@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rung.report.svg import document, segment, text
-from rung.report.words import shorten
+from rung.reports.svg import document, segment, text
+from rung.reports.words import shorten
 
 SMALLEST, LARGEST = 64, 128  # pixels a side that a picture is stored with
 _RIGHT, _WRONG = (0, 114, 178), (213, 94, 0)  # blue and vermilion that colour-blind readers tell apart
