@@ -59,7 +59,7 @@ def row(run: Run) -> dict[str, Any]:
         "processor": environment["processor"],
         "torch": environment["torch"],
         "rung": environment["rung"],
-        "opening": receipt["number"],
+        "opening": receipt["opening"],
         "weights_sha256": kept["weights_sha256"],
     }
 
