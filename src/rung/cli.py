@@ -30,18 +30,18 @@ app = typer.Typer(
 )
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="DATA...", help="digits, cifar10, cifar100, cifar100:CLASS, a folder of class folders, several, or an .npz file.")
+    list[str], typer.Argument(metavar="DATA", help="digits, cifar10, cifar100, cifar100:CLASS, a folder of class folders or an .npz file; several are united.")
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the beginning of its id.")]
 RecipeName = Annotated[str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe by name, a recipe.toml, or file.py:function.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one field, such as train.epochs=5. May be repeated.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="The seed of every random draw.")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random draw.")]
 Root = Annotated[Path, typer.Option("--out", metavar="ROOT", help="The folder of runs.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="Pick, rename or merge classes: 'cat; dog' or 'pet=cat,dog; bird'.")]
+Classes = Annotated[str | None, typer.Option("--classes", metavar="CLASSES", help="Pick, rename or merge classes: 'cat; dog' or 'pet=cat,dog; bird'.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Bring every image to grey.")]
-Size = Annotated[int | None, typer.Option("--size", min=1, help="Pixels a side after resizing.")]
+Size = Annotated[int | None, typer.Option("--size", metavar="PIXELS", min=1, help="Pixels a side after resizing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
-CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", min=0, help="Seconds between checkpoints; changes no result.")]
+CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", metavar="SECONDS", min=0, help="Seconds between checkpoints; changes no result.")]
 
 Exact = Annotated[bool, typer.Option("--exact", help="The same bits every time on a GPU too, slower (compute.exact = true).")]
 
@@ -73,9 +73,9 @@ def train(
     classes: Classes = None,
     grey: Grey = False,
     size: Size = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run's folder, which must not exist.")] = None,
-    why: Annotated[str, typer.Option(help="Why this run is made; stands in the report.")] = "",
-    notes: Annotated[str, typer.Option(help="Your own notes; stand in the report.")] = "",
+    name: Annotated[str | None, typer.Option(metavar="WORD", help="Name of the run's folder, which must not exist.")] = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why this run is made; stands in the report.")] = "",
+    notes: Annotated[str, typer.Option(metavar="TEXT", help="Your own notes; stand in the report.")] = "",
     out: Root = RUNS,
     checkpoint_seconds: CheckpointSeconds = 30.0,
     exact: Exact = False,
@@ -108,7 +108,10 @@ def train(
 
 @app.command(epilog="Example: rung resume 20261120-101500-default-0")
 def resume(run: RunName, out: Root = RUNS, checkpoint_seconds: CheckpointSeconds = 30.0, as_json: AsJson = False) -> None:
-    """Go on with a run that was interrupted: the result is, to the bit, that of a run that was not."""
+    """Go on with an interrupted run.
+
+    On the same machine and versions the result is, to the bit, that of a run that was not interrupted.
+    """
     from rung import display, workbench
 
     with display.training(quiet=as_json) as (observe, progress):
@@ -129,7 +132,10 @@ def _print_run(run: Run, as_json: bool) -> None:
 
 @app.command(epilog="Example: rung data photos/ --size 64")
 def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Size = None, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Describe data: counts by part and class, sizes, what would be left out or repaired."""
+    """Describe data: counts, size, what is left out or repaired.
+
+    Exit code 3 if files were left out.
+    """
     from rung import display, workbench
 
     with display.reading(quiet=as_json) as progress:
@@ -158,7 +164,10 @@ def test(run: RunName, out: Root = RUNS, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: rung report 20261120-101500-default-0")
 def report(run: RunName, out: Root = RUNS) -> None:
-    """Write a run's report.html again from its files, and print where it lies."""
+    """Write a run's report.html again, from its files.
+
+    Prints where the report lies.
+    """
     from rung import workbench
 
     typer.echo(workbench.report(run, out=out))
@@ -166,7 +175,10 @@ def report(run: RunName, out: Root = RUNS) -> None:
 
 @app.command(epilog="Example: rung runs --json")
 def runs(out: Root = RUNS, as_json: AsJson = False) -> None:
-    """List the runs of a folder, oldest first; a broken one is listed with its problem."""
+    """List the runs of a folder, oldest first.
+
+    A broken one is listed with its problem.
+    """
     from rung import display, workbench
 
     found = workbench.runs(out)
@@ -179,11 +191,14 @@ def runs(out: Root = RUNS, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: rung predict 20261120-101500-default-0 cat.jpg holiday/")
 def predict(
     run: RunName,
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Image files, or folders that hold some.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Image files, or folders that hold some.")],
     out: Root = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Answer image files with a run's weights and the preprocessing it was trained with. Exit code 3 if some cannot be read."""
+    """Answer image files with a run's weights.
+
+    The preprocessing is the one it was trained with. Exit code 3 if some files cannot be read.
+    """
     from rung import display, workbench
 
     answers = workbench.predict(run, files, out=out)
@@ -196,7 +211,7 @@ def predict(
 
 
 @app.command(epilog="Example: rung recipes model_s")
-def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this recipe: its document and every field.")] = None) -> None:
+def recipes(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this recipe: its document and every field.")] = None) -> None:
     """List the recipes that rung brings, or show one."""
     from rung import display, workbench
 
@@ -210,7 +225,10 @@ def recipes(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="S
 def new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")] = Path("recipe.toml"), recipe: RecipeName = "default"
 ) -> None:
-    """Write a commented recipe.toml to change: then rung train DATA --recipe FILE."""
+    """Write a commented recipe.toml to change.
+
+    Then: rung train DATA --recipe FILE.
+    """
     from rung import workbench
 
     typer.echo(f"wrote {workbench.new(file, recipe)}; train with: rung train DATA --recipe {file}")
