@@ -58,8 +58,8 @@ class Pixels(Part):
     normalise: Literal["unit", "standard", "none"] = Field(
         "unit", description="unit: 0..1; standard: minus mean, by deviation, per channel, of the training rows; none: 0..255"
     )
-    mean: tuple[float, ...] | None = Field(None, description="per channel, in 0..1; None: measured on the training rows when normalise is standard")
-    deviation: tuple[float, ...] | None = Field(None, description="per channel, in 0..1; None: measured, as mean")
+    mean: tuple[float, ...] | None = Field(None, description="per channel, in 0..1; if not set and normalise is standard, measured on the training rows")
+    deviation: tuple[float, ...] | None = Field(None, description="per channel, in 0..1; if not set, measured as mean is")
     reduced_jpeg: bool = Field(False, description="decode large JPEGs at a reduced scale (faster, other pixels)")
 
 
@@ -67,7 +67,7 @@ class Split(Part):
     validation_fraction: Fraction = Field(0.2, description="share of the training rows kept for validation where the data bring none")
     test_fraction: Fraction = Field(0.2, description="share of all rows sealed as test part where the data bring none")
     validation_roots: tuple[str, ...] = Field((), description="names of roots or training folders that are the validation part, such as train5")
-    folds: Annotated[int, Field(ge=2)] | None = Field(None, description="k of k-fold validation; None: one split")
+    folds: Annotated[int, Field(ge=2)] | None = Field(None, description="k of k-fold validation; if not set, one split")
     fold: Annotated[int, Field(ge=0)] = Field(0, description="which of the k folds is the validation part, from 0")
     fit_on: Literal["train", "train+validation"] = Field("train", description="rows to fit on; the second needs a fixed schedule and chooses nothing")
 
@@ -106,12 +106,12 @@ class Head(Part):
 
 
 class MLP(Head):
-    kind: Literal["mlp"] = "mlp"
+    kind: Literal["mlp"] = Field("mlp", description="cnn, mlp, or own for your own torch module")
     input_dropout: Fraction = Field(0.0, description="dropout of the input values")
 
 
 class CNN(Head):
-    kind: Literal["cnn"] = "cnn"
+    kind: Literal["cnn"] = Field("cnn", description="cnn, mlp, or own for your own torch module")
     filters: tuple[Count, ...] = Field((32, 64, 128), description="filters of the convolutions of each block; a block ends with pooling")
     convolutions: Count = Field(1, description="convolutions in each block")
     kernel_size: Count = Field(3, description="side of the convolution kernels, pixels")
@@ -126,7 +126,7 @@ class CNN(Head):
 
 
 class OwnNetwork(Part):
-    kind: Literal["own"] = "own"
+    kind: Literal["own"] = Field("own", description="cnn, mlp, or own for your own torch module")
     source: str = Field(description="file.py:name of a class or function; called with classes=K, channels=C, size=S, or as many of them as it takes")
 
 
@@ -137,10 +137,10 @@ class Train(Part):
     epochs: Count = Field(10, description="passes over the training rows, at most")
     batch_size: Count = Field(64, description="images a step")
     optimizer: OptimizerName = Field("adam", description="update rule")
-    learning_rate: Positive | None = Field(None, description="None: the default of the optimizer in `defaults`")
+    learning_rate: Positive | None = Field(None, description="highest rate of the schedule; if not set, the default of the optimizer in `defaults`")
     momentum: Fraction = Field(0.0, description="momentum of sgd, rmsprop and muon")
     nesterov: bool = Field(False, description="Nesterov's form of momentum (sgd, muon)")
-    epsilon: Positive | None = Field(None, description="None: the default of the optimizer in `defaults`")
+    epsilon: Positive | None = Field(None, description="added to a denominator of the update; if not set, the default of the optimizer in `defaults`")
     defaults: Literal["keras", "torch"] = Field("keras", description="whose default rates, epsilons and decays the optimizer takes")
     l2_convolution: NotNegative = Field(0.0, description="penalty l * sum(w^2) on convolution kernels, added to the loss (Keras' L2)")
     l2_dense: NotNegative = Field(0.0, description="the same on the kernels of dense layers, the last one left out unless l2_last")
@@ -165,7 +165,7 @@ class Train(Part):
         "best", description="which weights are scored, whatever ended the run; averaged: validation looks at the average too"
     )
     metrics: tuple[str, ...] = Field((), description="your own metrics, each file.py:name, f(probabilities, labels) -> number")
-    callbacks: tuple[str, ...] = Field((), description="your own callbacks, each file.py:name, f(progress) -> True to stop")
+    callbacks: tuple[str, ...] = Field((), description="your own callbacks, each file.py:name, f(epoch_end), True stops the training")
 
 
 class Compute(Part):
