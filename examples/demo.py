@@ -18,8 +18,8 @@ def main(out: str = "runs") -> None:
         opening = rung.test(run)
         accuracies.append(opening.scores.accuracy.value)
         print(f"seed {seed}: test accuracy {100 * accuracies[-1]:.2f} %, report {run.report}")
-    spread = statistics.stdev(accuracies)
-    print(f"five seeds: mean test accuracy {100 * statistics.mean(accuracies):.2f} %, standard deviation {100 * spread:.2f} points, over seeds and their splits")
+    mean, deviation = 100 * statistics.mean(accuracies), 100 * statistics.stdev(accuracies)
+    print(f"five seeds: mean test accuracy {mean:.2f} %, standard deviation {deviation:.2f} points, over seeds and their splits")
     print("findings of the last run:")
     for sentence in rung.findings(run):
         print(f"- {sentence}")

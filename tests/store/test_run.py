@@ -138,7 +138,7 @@ def test_the_place_of_a_new_run_is_checked_without_a_trace(tmp_path, monkeypatch
     with pytest.raises(RunError, match=r"cannot write .*file/runs: .*file is not a folder"):
         run.check_new(tmp_path / "file" / "runs")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(RunError, match="cannot write .*a/b: no permission; choose a folder that you may write with --out"):
+    with pytest.raises(RunError, match=r"cannot write .*a/b: no permission; choose a folder that you may write with --out"):
         run.check_new(tmp_path / "a" / "b")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
