@@ -58,6 +58,21 @@ def test_a_root_can_be_the_validation_part() -> None:
         make_splits(images, Split(validation_roots=("train5",)), 0)
 
 
+def test_a_root_that_is_the_validation_part_gives_nothing_to_a_drawn_test_part() -> None:
+    images = made([0, 1] * 50, roots=[0] * 60 + [1] * 40)
+    splits = make_splits(images, Split(validation_roots=("train2",)), 0)
+    assert splits.validation.tolist() == list(range(60, 100))
+    assert len(splits.test) == 12
+    assert whole(splits) == list(range(100))
+
+
+def test_validation_rows_that_a_named_root_displaces_are_said() -> None:
+    images = made([0, 1] * 6, parts=[TRAIN] * 8 + [VALIDATION] * 2 + [TEST] * 2, roots=[0] * 6 + [1] * 2 + [0] * 4)
+    splits = make_splits(images, Split(validation_roots=("train2",)), 0)
+    assert (splits.train.tolist(), splits.validation.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7])
+    assert "2 other rows that the data give as validation are not used" in splits.how
+
+
 def test_official_cifar_keeps_its_last_10000_training_rows_for_validation() -> None:
     images = made([0, 1] * 10_500, parts=[TRAIN] * 20_000 + [TEST] * 1000, validation_rule="last_10000")
     splits = make_splits(images, Split(), 0)

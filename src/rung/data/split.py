@@ -19,20 +19,22 @@ Rows = npt.NDArray[np.int64]
 class Splits:
     """Row numbers (int64, ascending) of an ImageSet; no row is in two parts. `how` says in words how they were made."""
 
-    train: npt.NDArray[np.int64]
-    validation: npt.NDArray[np.int64]
-    test: npt.NDArray[np.int64]
+    train: Rows
+    validation: Rows
+    test: Rows
     how: str
 
 
 def make_splits(images: ImageSet, split: Split, seed: int) -> Splits:
     """Return the parts of a data set: those it brings, and seeded stratified ones for what it lacks.
 
-    Raises: DataError if a part would be empty, a class has too few rows, or a named root is not there.
+    Raises: DataError if a part would be empty, there are fewer rows than folds, or a named root is not there.
     """
-    validation_rows, how_validation = _given_validation(images, split)
+    given, how_validation = (None, "") if split.folds is not None else _given_validation(images, split)
     test = np.flatnonzero(images.parts == TEST)
     rest = np.flatnonzero(images.parts == TRAIN)
+    if given is not None:
+        rest = np.setdiff1d(rest, given)  # before a test part is drawn: no row may be in both
     how = []
     if len(test):
         how.append(f"test: the {len(test)} rows given")
@@ -41,9 +43,8 @@ def make_splits(images: ImageSet, split: Split, seed: int) -> Splits:
         how.append(f"test: {len(test)} rows, {split.test_fraction:.0%} of each class, seed {seed}")
     else:
         how.append("test: none")
-    if validation_rows is not None and split.folds is None:
-        validation = validation_rows
-        train = np.setdiff1d(rest, validation)
+    if given is not None:
+        train, validation = rest, given
         how.append(how_validation)
     elif split.folds is not None:
         train, validation = _fold(images, np.union1d(rest, np.flatnonzero(images.parts == VALIDATION)), split.folds, split.fold, seed)
@@ -63,14 +64,17 @@ def make_splits(images: ImageSet, split: Split, seed: int) -> Splits:
 
 
 def _given_validation(images: ImageSet, split: Split) -> tuple[Rows | None, str]:
+    """Return the validation rows that the recipe or the data name, None where neither does, and where they come from in words."""
+    given = np.flatnonzero(images.parts == VALIDATION)
     if split.validation_roots:
         for name in split.validation_roots:
             if name not in images.root_names:
                 raise DataError(f"split.validation_roots names '{name}': {did_you_mean(name, images.root_names)}")
         wanted = [images.root_names.index(name) for name in split.validation_roots]
         rows = np.flatnonzero(np.isin(images.roots, wanted) & (images.parts != TEST))
-        return rows, f"validation: the {len(rows)} rows of {', '.join(split.validation_roots)}"
-    given = np.flatnonzero(images.parts == VALIDATION)
+        unused = len(np.setdiff1d(given, rows))
+        beside = f"; {unused} other rows that the data give as validation are not used" if unused else ""
+        return rows, f"validation: the {len(rows)} rows of {', '.join(split.validation_roots)}{beside}"
     if len(given):
         return given, f"validation: the {len(given)} rows given"
     if images.validation_rule == "last_10000":
