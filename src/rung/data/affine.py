@@ -33,7 +33,7 @@ def move(images: Tensor, draws: Tensor, settings: Augment) -> Tensor:
     return images
 
 
-def center_crop(images: Tensor, side: int) -> Tensor:
+def centre_crop(images: Tensor, side: int) -> Tensor:
     """Return the middle side x side pixels of images (..,H,W), as a view.
 
     Raises: RecipeError if they are smaller.
@@ -118,7 +118,6 @@ def _interpolated(images: Tensor, draws: Tensor, settings: Augment) -> Tensor:
     # grid_sample counts from -1 to 1 over a side, and a mirrored image is read backwards.
     across = torch.where(_flipped(draws, Draw.FLIP_HORIZONTAL, settings.flip_horizontal), -2 / width, 2 / width)
     down = torch.where(_flipped(draws, Draw.FLIP_VERTICAL, settings.flip_vertical), -2 / height, 2 / height)
-    grid = torch.empty(len(images), y.shape[1], x.shape[1], 2, device=images.device)
     # x and y of a point are one complex number, so that the grid is one addition. A batched matrix product would do too, but its bits may
     # depend on the size of the batch.
     by_column = torch.complex((across * cosine)[:, None] * x, (down * sine)[:, None] * x).to(torch.complex64)

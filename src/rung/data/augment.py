@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from rung import keys
-from rung.data.affine import center_crop, move
+from rung.data.affine import centre_crop, move
 from rung.data.colour import blur, contrast_brightness, cutout, noise, saturation_hue
 from rung.data.draws import derived, draw
 from rung.data.mix import mix
 from rung.errors import RecipeError
 from rung.recipe import Augment
 
-__all__ = ["augment", "center_crop", "mix", "offline"]
+__all__ = ["augment", "centre_crop", "mix", "offline"]
 
 _OFFLINE_BATCH = 500
 
@@ -77,14 +77,10 @@ def offline(images: npt.NDArray[np.uint8], settings: Augment, key: int, own: Seq
     """Return settings.offline_copies augmented copies of uint8 images (N,H,W,C): (N*copies,H,W,C), all rows' first copies before the second ones.
 
     Labels repeat as np.tile(labels, copies). Each copy depends on the key, its row and its number alone.
+    A recipe with offline copies has no crop, mixup or cutmix, which change images in every step.
 
-    Raises: RecipeError with a crop, mixup or cutmix, which copies made once cannot have; and as `augment` does.
+    Raises: as `augment` does.
     """
-    refused = [name for name in ("crop", "mixup_alpha", "cutmix_alpha") if getattr(settings, name)]
-    if refused:
-        raise RecipeError(
-            f"augment.{refused[0]} changes images in every step, and augment.offline_copies makes copies once: set one of them to 0 or leave it out"
-        )
     count = len(images)
     result = np.empty((count * settings.offline_copies, *images.shape[1:]), dtype=np.uint8)
     for copy in range(settings.offline_copies):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from rung import keys
-from rung.data.augment import augment, center_crop, mix
+from rung.data.augment import augment, centre_crop, mix
 from rung.data.pixels import normalise, to_float
 from rung.recipe import Augment, Pixels
 
@@ -85,7 +85,7 @@ class Batches:
             rows = torch.arange(start, min(start + batch_size, len(self)), device=self.labels.device)
             images = to_float(self.images[rows])
             if self.settings.crop:
-                images = center_crop(images, self.settings.crop)
+                images = centre_crop(images, self.settings.crop)
             yield Batch(self._normalised(images), self.labels[rows], self.labels[rows], rows)
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
