@@ -22,6 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 
+Layout = Literal["auto", "hwc", "chw", "planes", "interleaved"]
 Activation = Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "leaky_relu"]
 Initialisation = Literal[
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal", "orthogonal", "normal", "uniform",
@@ -41,7 +42,7 @@ class Data(Part):
     sources: tuple[str, ...] = Field((), description="names (digits, cifar10, cifar100, cifar100:CLASS) or paths of the data")
     classes: str | None = Field(None, description="classes to pick, rename or merge: 'cat; dog' or 'pet=cat,dog; bird'")
     per_class: Count | None = Field(None, description="use only the first N training rows of each class; test rows are left whole")
-    layout: Literal["auto", "hwc", "chw", "planes", "interleaved"] = Field("auto", description="order of the values in arrays, when two orders fit")
+    layout: Layout = Field("auto", description="order of the values in arrays, when two orders fit")
     allow_empty_classes: bool = Field(False, description="accept class folders without an image (they are left out)")
     strict: bool = Field(False, description="stop at the first file that would be left out, and at the first warning")
 

@@ -151,3 +151,5 @@ def test_prepare_names_the_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_resolved_is_what_the_images_are() -> None:
     images = from_arrays(noise(4, 30, 30), [0, 1, 0, 1], pixels=Pixels(size=8))
     assert resolved(Pixels(), images) == Pixels(size=8, colour="grey")
+    with pytest.raises(RecipeError, match="with 1 values each, found"):
+        resolved(Pixels(normalise="standard", mean=(0.5,) * 3, deviation=(0.5,) * 3), images)

@@ -7,16 +7,15 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
+from rung.data.found import Progress
 from rung.errors import DataError
 
 OFFICIAL_SITE = "https://www.cs.toronto.edu/~kriz/"
-Progress = Callable[[int, int], None]
 
 _TIMEOUT_S = 30.0
 _ATTEMPTS = 4

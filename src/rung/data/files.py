@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data.decode import UnreadableImage, decode, read_file
-from rung.data.found import Files, Found, Refused
+from rung.data.found import Files, Found, Progress, Refused
 from rung.data.imageset import FileNote, grey_rows, pixel_digest, pixel_digests
 from rung.data.pixels import AUTO_SIZE, fit, fit_all
 from rung.data.sniff import extension_fits
 from rung.errors import DataError
 from rung.recipe import Pixels
 
-Progress = Callable[[int, int], None]
 MAX_LEFT_OUT_FRACTION = 0.05
 _CHUNK_FILES = 512
 
@@ -34,7 +33,7 @@ _ODD = {
 
 
 @dataclass(frozen=True)
-class Decoded:
+class Fitted:
     """Images of one source, ready: uint8 (n,S,S,C), the rows they are of the source (int64), their digests (int64).
 
     grey: how many are grey as they lie there.
@@ -70,7 +69,7 @@ class _Shelf:
         self.images: npt.NDArray[np.uint8] = np.empty((count, 0, 0, 1), np.uint8)
 
     def put(self, row: int, image: npt.NDArray[np.uint8]) -> None:
-        """Store an image that `_fitted` made; rows come in ascending order."""
+        """Store an image that `_decode_one` made, uint8 (S,S,C); rows come in ascending order."""
         if not self.images.size:
             self.images = np.empty((len(self.images), *image.shape), np.uint8)
         side, channels = self.images.shape[1], self.images.shape[3]
@@ -85,7 +84,7 @@ class _Shelf:
         self.images[row] = image
 
 
-def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None) -> Decoded:
+def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None) -> Fitted:
     """Decode and fit every file of a source, in its order whatever the number of threads.
 
     The images have one channel where all are grey or grey is asked for, else three. With pixels.size "auto" they keep
@@ -120,20 +119,20 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
     if len(rows) < len(found):
         images, digests = images[rows], digests[rows]
     notes = tuple(_ODD[kind].format(n=len(at), example=found.sources[at[0]]) for kind, at in sorted(odd.items()))
-    return Decoded(images, rows, digests, grey, tuple(refused), tuple(repaired), notes)
+    return Fitted(images, rows, digests, grey, tuple(refused), tuple(repaired), notes)
 
 
-def fit_array(found: Found, pixels: Pixels) -> Decoded:
+def fit_array(found: Found, pixels: Pixels) -> Fitted:
     """Fit every image of a source that is an array, by the same rules as files."""
     assert not isinstance(found.images, Files)
     are_grey = grey_rows(found.images)
     grey_only = pixels.colour == "grey" or (pixels.colour == "auto" and bool(are_grey.all()))
     size = _own_size(found.images.shape[1:3], pixels)
     images = fit_all(found.images, size, 1 if grey_only else 3, pixels)
-    return Decoded(images, np.arange(len(found)), pixel_digests(found.images), int(are_grey.sum()))
+    return Fitted(images, np.arange(len(found)), pixel_digests(found.images), int(are_grey.sum()))
 
 
-def together(decoded: Sequence[Decoded], pixels: Pixels) -> npt.NDArray[np.uint8]:
+def together(decoded: Sequence[Fitted], pixels: Pixels) -> npt.NDArray[np.uint8]:
     """Return the images of all sources as one array (N,S,S,C), of one size and as many channels as any needs."""
     used = [d.images for d in decoded if len(d.images)]
     channels = max(images.shape[3] for images in used)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from rung.data.imageset import TRAIN, FileNote
+
+Progress = Callable[[int, int], None]  # is told how many images or bytes are done, and how many there are in all
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Found:
     repaired: tuple[FileNote, ...] = ()
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
-    validation_rule: Literal["fraction", "last_10000"] = field(default="fraction")
+    validation_rule: Literal["fraction", "last_10000"] = "fraction"
 
     def __len__(self) -> int:
         return len(self.labels)

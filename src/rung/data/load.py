@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,12 @@ import numpy.typing as npt
 from rung.data import classes as naming
 from rung.data.files import check_left_out, decode_files, fit_array, together
 from rung.data.formats import arrays, cifar, digits, folder, npz
-from rung.data.found import Files, Found
+from rung.data.found import Files, Found, Progress
 from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
 from rung.data.pixels import fit_all
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
-from rung.recipe import Data, Pixels
-
-Progress = Callable[[int, int], None]
+from rung.recipe import Data, Layout, Pixels
 
 NAMES = ("digits", "cifar10", "cifar100")
 
@@ -51,7 +49,7 @@ def from_arrays(
     test_labels: npt.ArrayLike | None = None,
     validation_images: npt.ArrayLike | None = None,
     validation_labels: npt.ArrayLike | None = None,
-    layout: arrays.Layout = "auto",
+    layout: Layout = "auto",
     pixels: Pixels | None = None,
     name: str = "arrays",
 ) -> ImageSet:

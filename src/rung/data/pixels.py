@@ -114,11 +114,7 @@ def normalise(images: Tensor, pixels: Pixels) -> Tensor:
         return images
     if pixels.normalise == "none":
         return images * 255
-    channels = images.shape[1]
-    if pixels.mean is None or pixels.deviation is None or len(pixels.mean) != channels or len(pixels.deviation) != channels:
-        raise RecipeError(
-            f"pixels.normalise = 'standard' needs pixels.mean and pixels.deviation with {channels} values each, found {pixels.mean} and {pixels.deviation}"
-        )
+    _check_channels(pixels, images.shape[1])
     mean = torch.tensor(pixels.mean, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
     deviation = torch.tensor(pixels.deviation, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
     return (images - mean) / deviation
@@ -146,5 +142,18 @@ def measure(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple
 
 
 def resolved(pixels: Pixels, images: ImageSet) -> Pixels:
-    """Return the recipe's pixels with the size and colour that `images` have, in place of "auto"."""
-    return pixels.model_copy(update={"size": images.images.shape[1], "colour": "grey" if images.images.shape[3] == 1 else "rgb"})
+    """Return the recipe's pixels with the size and colour that `images` have, in place of "auto".
+
+    Raises: RecipeError if the recipe's mean and deviation are not one for each channel.
+    """
+    channels = images.images.shape[3]
+    if pixels.mean is not None:
+        _check_channels(pixels, channels)
+    return pixels.model_copy(update={"size": images.images.shape[1], "colour": "grey" if channels == 1 else "rgb"})
+
+
+def _check_channels(pixels: Pixels, channels: int) -> None:
+    if pixels.mean is None or pixels.deviation is None or len(pixels.mean) != channels or len(pixels.deviation) != channels:
+        raise RecipeError(
+            f"pixels.normalise = 'standard' needs pixels.mean and pixels.deviation with {channels} values each, found {pixels.mean} and {pixels.deviation}"
+        )

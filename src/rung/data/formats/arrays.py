@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isqrt
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ from rung.data.classes import natural
 from rung.data.found import Found
 from rung.data.imageset import PARTS
 from rung.errors import DataError, did_you_mean
+from rung.recipe import Layout
 
-Layout = Literal["auto", "hwc", "chw", "planes", "interleaved"]
 Array = npt.NDArray[Any]
 
 _AXES = {

@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from rung.data import fetch
 from rung.data.formats import archives, pickles
-from rung.data.found import Found
+from rung.data.found import Found, Progress
 from rung.data.imageset import TEST, TRAIN
 from rung.errors import DataError, did_you_mean
 
 _CUSTOMARY_TRAINING_ROWS = 50_000
 
 
-def read(name: str, progress: fetch.Progress | None = None) -> Found:
+def read(name: str, progress: Progress | None = None) -> Found:
     """Return "cifar10", "cifar100" or one coarse class of the latter, "cifar100:fish".
 
     Raises: DataError for a coarse class that does not exist and for files that are not what they should be.

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.data.formats.arrays import Layout, found
+from rung.data.formats.arrays import found
 from rung.data.found import Found
 from rung.errors import DataError, did_you_mean
+from rung.recipe import Layout
 
 MAX_RATIO = 200
 _KEYS = ("x", "y", "x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test", "classes")
