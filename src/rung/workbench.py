@@ -147,11 +147,15 @@ def train(
     prepared = prepare(wanted, images, own)
     prepared.network()  # a network that does not fit the images is found before a folder is made
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
-    with lock.hold(run.folder), _failure_written(run):
-        execute.begin(run, prepared)
-        if begun:
-            begun(run)
-        _fit_and_report(run, prepared, time.perf_counter() - started, observe, checkpoint_s)
+    try:
+        with lock.hold(run.folder), _failure_written(run):
+            execute.begin(run, prepared)
+            if begun:
+                begun(run)
+            _fit_and_report(run, prepared, time.perf_counter() - started, observe, checkpoint_s)
+    except RungError:
+        run.discard()
+        raise
     return run
 
 

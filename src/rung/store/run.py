@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,6 +111,11 @@ class Run:
             return "finished"
         return "failed" if self.failure.exists() else "unfinished"
 
+    def discard(self) -> None:
+        """Remove the folder if the run never began (it has no recipe.toml); what is left of it is in the way of the next try."""
+        if not self.recipe.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def write_failure(self, error: RungError) -> None:
         """Write down why the run stopped, if the folder and the disk allow it: the error itself is on its way to the user."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -156,10 +162,14 @@ def create(root: Path, name: str, seed: int, identifier: str | None = None) -> R
                 if identifier is not None:
                     raise _exists(run) from None
         number += 1
-    for folder in _FOLDERS:
-        atomic.make_folder(run.folder / folder)
-    with atomic.explained(run.folder, 4096):
-        atomic.sync_folder(root)
+    try:
+        for folder in _FOLDERS:
+            atomic.make_folder(run.folder / folder)
+        with atomic.explained(run.folder, 4096):
+            atomic.sync_folder(root)
+    except RungError:
+        run.discard()
+        raise
     return run
 
 
