@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+from benchmarks.torture.tally import Tally
 from rung.store import atomic, ledger
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -81,6 +82,17 @@ def _judge(root: Path, acknowledged: set[str]) -> list[str]:
     return failures
 
 
+def tally(root: Path, writers: int, count: int, kills: int) -> Tally:
+    """Let the storm loose, and count each acknowledged opening as a trial."""
+    acknowledged, failures = storm(root, writers, count, kills)
+    return Tally(
+        "An opening of a test set that was acknowledged is in the ledger, once",
+        f"{writers} processes write {count:,} openings each, {kills} times one of them is killed and goes on",
+        total=acknowledged,
+        failures=failures,
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--writers", type=int, default=16)
@@ -88,12 +100,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        acknowledged, failures = storm(Path(root), options.writers, options.count, options.kills)
-    print(
-        f"openings acknowledged by {options.writers} writers, {options.kills} of them killed, and present once: {acknowledged - len(failures)}/{acknowledged}"
-    )
-    print("\n".join(failures[:10]))
-    return int(bool(failures))
+        found = tally(Path(root), options.writers, options.count, options.kills)
+    print(found)
+    return int(bool(found.failures))
 
 
 if __name__ == "__main__":

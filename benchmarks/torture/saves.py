@@ -18,10 +18,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from benchmarks.torture.tally import Tally
 from rung.errors import ResourceError
 from rung.store import atomic, slots
 
@@ -47,23 +47,6 @@ except RungError as error:
 os.access("/rung-end", os.F_OK)
 os._exit(0)
 """
-
-
-@dataclass
-class Tally:
-    """How many trials a promise was put to, and what went wrong."""
-
-    promise: str
-    total: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    def count(self, failure: str | None) -> None:
-        self.total += 1
-        if failure:
-            self.failures.append(failure)
-
-    def __str__(self) -> str:
-        return f"{self.promise}: {self.total - len(self.failures)}/{self.total}" + "".join(f"\n    {failure}" for failure in self.failures[:10])
 
 
 def prepare(folder: Path) -> Path:
@@ -105,7 +88,10 @@ def calls_of_a_save(work: Path) -> list[tuple[str, int]]:
 
 def kill_everywhere(work: Path, calls: list[tuple[str, int]]) -> Tally:
     """Kill a save at each of `calls`: the old or the new checkpoint loads, and what was left over is swept at the next start."""
-    tally = Tally("killed at each system call of a save: the old or the new one loads, litter is swept")
+    tally = Tally(
+        "A save that is killed leaves the old checkpoint or the new one",
+        "a save killed by strace at each of its system calls: the old or the new one loads, what is left over is swept at the next start",
+    )
     for name, number in calls:
         with _folder(work) as checkpoints:
             done = _save_under(_injecting(name, f"signal=KILL:when={number}"), checkpoints)
@@ -118,7 +104,10 @@ def kill_everywhere(work: Path, calls: list[tuple[str, int]]) -> Tally:
 
 def full_everywhere(work: Path, calls: list[tuple[str, int]]) -> Tally:
     """Let each writing call of `calls` fail as on a full disk: the good checkpoints stay and the message says what to do."""
-    tally = Tally("disk full at each write of a save: the last good checkpoint stays, the message has path, needed, free and how to go on")
+    tally = Tally(
+        "A save on a full disk leaves the last good checkpoint",
+        "each writing system call of a save refused by strace as on a full disk: the last good one loads, the message has path, needed, free and how to go on",
+    )
     for name, number in calls:
         if name not in WRITING:
             continue
@@ -140,7 +129,10 @@ def full_everywhere(work: Path, calls: list[tuple[str, int]]) -> Tally:
 
 def small_disk(disk: Path, sizes: list[int]) -> Tally:
     """Save checkpoints of these bytes, one after the other, on a mounted small file system: what loads is always the last that was saved."""
-    tally = Tally("a real full disk: the last good checkpoint stays, the message has path, needed and free")
+    tally = Tally(
+        "Saves on a disk that fills up keep the last that was whole",
+        "saves of random sizes on a real file system of 64 MB: what loads is the last that was saved, the message has path, needed and free",
+    )
     checkpoints = prepare(disk / "run")
     last = OLD
     for step, size in enumerate(sizes, OLD + 1):
@@ -159,7 +151,10 @@ def small_disk(disk: Path, sizes: list[int]) -> Tally:
 
 def damage(work: Path, flips: int, truncations: int, seed: int = 0) -> Tally:
     """Flip single bits of the newest checkpoint, data and slot file alike, and cut them: all found, the one before used, both named."""
-    tally = Tally("one bit flipped or the end cut off in the newest checkpoint: found, the one before used, both named")
+    tally = Tally(
+        "Damage to the newest checkpoint is found, and the one before is used",
+        f"{flips:,} single bits flipped and {truncations:,} ends cut off, in data and slot file: all found, the one before loads, both are named",
+    )
     draw = Random(seed)
     checkpoints = prepare(work / "damaged")
     newest, before = (_data_file(checkpoints, slot) for slot in ("last", "previous"))

@@ -1,21 +1,12 @@
 import errno
-import importlib.util
 import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
+from benchmarks.torture import ledgers as torture
 from rung.errors import ResourceError, RunError, VerificationError
 from rung.store import atomic, ledger
-
-_spec = importlib.util.spec_from_file_location("torture_ledgers", Path(__file__).parents[2] / "benchmarks" / "torture" / "ledgers.py")
-assert _spec is not None
-assert _spec.loader is not None
-torture = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = torture
-_spec.loader.exec_module(torture)
 
 
 @pytest.fixture

@@ -1,23 +1,15 @@
 import errno
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.torture import saves as torture
 from rung.errors import ResourceError, RunError
 from rung.store import atomic, slots
-
-_spec = importlib.util.spec_from_file_location("torture_saves", Path(__file__).parents[2] / "benchmarks" / "torture" / "saves.py")
-assert _spec is not None
-assert _spec.loader is not None
-torture = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = torture
-_spec.loader.exec_module(torture)
 
 
 def can_trace() -> bool:
