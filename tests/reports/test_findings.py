@@ -181,6 +181,7 @@ def test_plateau_and_improving_exclude_what_is_not_there(plain: ReportInput, mak
     assert of_kind(flat, "improving") is None
     steep = make_report(plain.predictions, log([2 - 0.1 * i for i in range(15)]), recipe={"train": {"epochs": 15}})
     assert "More epochs may give more" in of_kind(steep, "improving").sentence
+    assert of_kind(steep, "improving").numbers["from"] == 10  # of 15: the last six, which tell that it improves
     assert of_kind(steep, "plateau") is None
     rows = [row | {"learning_rate": 0.1 * (1 - i / 15) ** 3} for i, row in enumerate(steep.rows)]
     assert "under 0.1" in of_kind(replace(steep, rows=rows), "improving").sentence
@@ -313,6 +314,8 @@ def test_uneven_training_classes(plain: ReportInput, make_report: MakeReport, an
     assert "60 images of “cat” and 20 of “dog”; the recipe does not even that out" in found.sentence
     evened = make_report(parts, kept=kept, recipe={"train": {"sampling": "balanced"}})
     assert "train.sampling = 'balanced' evens that out" in of_kind(evened, "imbalance").sentence
+    weighted = make_report(parts, kept=kept, recipe={"train": {"class_weights": {"dog": 3.0}}})
+    assert "the recipe gives the classes weights of its own in training" in of_kind(weighted, "imbalance").sentence
     assert of_kind(plain, "imbalance") is None
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from rung.data.imageset import PARTS
 from rung.errors import RunError
 from rung.store.atomic import write_bytes
 
@@ -63,7 +64,7 @@ class Predictions:
 def problem(predictions: Predictions) -> str:
     """Return in words what is wrong with these predictions, or an empty text; every score needs them sound."""
     logits, labels, classes = predictions.logits, predictions.labels, predictions.classes
-    if predictions.part not in ("train", "validation", "test"):
+    if predictions.part not in PARTS:
         return f"the part is {predictions.part!r}, not train, validation or test"
     if len(set(classes)) != len(classes):
         return "two classes have the same name"

@@ -13,7 +13,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from rung.models.probe import evaluation_mode, zero_images
+from rung.models.probe import evaluation_mode, moving_averages, zero_images
 
 # The file of torch that defines a layer, or what it derives from, tells its kind.
 _KINDS: Final = {
@@ -111,8 +111,7 @@ def _shape(output: object) -> tuple[int, ...] | None:
 
 
 def _row(name: str, module: nn.Module, shape: tuple[int, ...] | None, counted: set[int]) -> LayerRow:
-    moving = [b for b in (getattr(module, "running_mean", None), getattr(module, "running_var", None)) if isinstance(b, torch.Tensor)]
-    fresh = [t for t in (*module.parameters(recurse=False), *moving) if id(t) not in counted]
+    fresh = [t for t in (*module.parameters(recurse=False), *moving_averages(module)) if id(t) not in counted]
     counted.update(id(t) for t in fresh)
     kind = _kind(module)
     return LayerRow(name, kind, _detail(module, kind), shape, sum(t.numel() for t in fresh), sum(t.numel() for t in fresh if t.requires_grad))

@@ -194,11 +194,16 @@ def _diverged(train_loss: Floats, validation_loss: Floats) -> int | None:
     return since if len(train_loss) - since >= _SHORTEST else None
 
 
+def ending(epochs: int) -> int:
+    """Return how many epochs at the end of a log `still_improving` is about: the last fifth, 6 at least."""
+    return max(6, epochs // 5)
+
+
 def _still_falling(values: Floats) -> bool:
-    """Whether a line through the last fifth (6 epochs at least) falls, by Student's t at 0.98, and by 1 % or more over its length."""
+    """Whether a line through the ending of the log falls, by Student's t at 0.98, and by 1 % or more over its length."""
     from scipy.special import stdtrit
 
-    window = max(6, len(values) // 5)
+    window = ending(len(values))
     if len(values) < window or not np.isfinite(values).all():
         return False
     recent, steps = values[-window:], np.arange(window) - (window - 1) / 2

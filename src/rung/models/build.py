@@ -14,7 +14,7 @@ from rung import keys
 from rung.errors import RecipeError
 from rung.models.initialise import initialise
 from rung.models.plain import PlainCNN, PlainMLP
-from rung.models.probe import evaluation_mode, zero_images
+from rung.models.probe import evaluation_mode, moving_averages, zero_images
 from rung.recipe import CNN, Network, OwnNetwork
 
 
@@ -50,7 +50,7 @@ def build(network: Network, *, classes: int, channels: int, size: int, seed: int
 def parameter_counts(model: nn.Module) -> ParameterCounts:
     """Count the network's parameters, shared ones once; see `ParameterCounts`."""
     parameters = list(model.parameters())
-    moving = [b for m in model.modules() for b in (getattr(m, "running_mean", None), getattr(m, "running_var", None)) if isinstance(b, torch.Tensor)]
+    moving = [average for module in model.modules() for average in moving_averages(module)]
     return ParameterCounts(
         total=sum(p.numel() for p in parameters) + sum(b.numel() for b in moving),
         trainable=sum(p.numel() for p in parameters if p.requires_grad),

@@ -139,7 +139,12 @@ def imbalance(report: ReportInput) -> Iterator[Finding]:
     balanced = [
         f"train.{name} = {value!r}" for name, value in (("class_weights", settings.class_weights), ("sampling", settings.sampling)) if value == "balanced"
     ]
-    remedy = f"{listing(balanced)} evens that out in training" if balanced else "the recipe does not even that out in training"
+    if balanced:
+        remedy = f"{listing(balanced)} {'even' if len(balanced) > 1 else 'evens'} that out in training"
+    elif settings.class_weights != "none":
+        remedy = "the recipe gives the classes weights of its own in training"
+    else:
+        remedy = "the recipe does not even that out in training"
     sizes = f"Training has {plural(support[biggest], 'image')} of {quoted(biggest)} and {support[smallest]:,} of {quoted(smallest)}"
     yield Finding(
         "imbalance",

@@ -13,7 +13,7 @@ from rung.evaluate import calibration, ranking
 from rung.evaluate.intervals import wilson_bounds
 from rung.evaluate.predictions import Predictions
 from rung.reports.svg import Panel, box, document, nice_ticks, segment, text
-from rung.reports.words import decimal, percent, shorten
+from rung.reports.words import PERCENT, decimal, percent, shorten
 
 MANY_CLASSES = 20  # above this, figures show ranges and the worst classes instead of every one
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -50,7 +50,7 @@ def curve_panel(rows: Sequence[Mapping[str, Any]], curves: Sequence[Curve], titl
     log = not shares and min(finite) > 0 and max(finite) > 30 * min(finite)
     panel = Panel(_epoch_range(epochs), _padded(min(finite), max(finite), log, 1.0 if shares else None), y_log=log)
     body = _mark_band(panel, marks)
-    body += panel.axes("epoch", title, x_text=_whole, y_text=(lambda v: f"{v * 100:g}\u202f%") if shares else None)
+    body += panel.axes("epoch", title, x_text=_whole, y_text=_percent_tick if shares else None)
     body += _mark_best(panel, marks)
     body += "".join(panel.line(epochs, values[curve.key], curve.kind) for curve in curves)
     for curve in curves:
@@ -81,7 +81,7 @@ def score_strip(scores: Sequence[tuple[str, Mapping[str, Any]]], name: str) -> s
     height = 58 + 26 * len(scores)
     panel = Panel(_padded(lowest, highest, False, 1.0), (0, 1), width=340, height=height, margins=(8, 16, 38, 82))
     body = "".join(segment(panel.x(v), panel.top, panel.x(v), panel.bottom, "grid") for v in nice_ticks(*panel.x_range))
-    body += "".join(text(panel.x(v), panel.bottom + 17, f"{v * 100:g}\u202f%", "tick", "middle") for v in nice_ticks(*panel.x_range))
+    body += "".join(text(panel.x(v), panel.bottom + 17, _percent_tick(v), "tick", "middle") for v in nice_ticks(*panel.x_range))
     body += text((panel.left + panel.right) / 2, height - 4, name, "name", "middle")
     for index, (part, score) in enumerate(scores):
         y = panel.top + 14 + index * 26
@@ -272,4 +272,4 @@ def _whole(value: float) -> str:
 
 
 def _percent_tick(value: float) -> str:
-    return f"{value * 100:g}\u202f%"
+    return f"{value * 100:g}{PERCENT}"

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rung.data.imageset import PARTS
 from rung.explain import mistakes
 from rung.recipe import OwnNetwork, Recipe, describe, flat
 from rung.reports.pictures import depth
 from rung.reports.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
 
-PARTS = ("train", "validation", "test")
 Score = Mapping[str, Any]
 
 _MEASURES = {

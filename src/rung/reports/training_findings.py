@@ -134,7 +134,7 @@ def ending(report: ReportInput, found: Curves) -> Iterator[Finding]:
 
 def _improving(report: ReportInput, found: Curves) -> Finding:
     monitor = report.recipe.train.monitor
-    first = report.rows[-max(4, len(report.rows) // 5)]  # of the epochs that curves.read looks at
+    first = report.rows[-curves.ending(len(report.rows))]
     course = f"{_value(monitor, float(first[monitor]))} in epoch {first['epoch']}, {_value(monitor, float(report.rows[-1][monitor]))} in epoch {found.epochs}"
     more = "More epochs may give more."
     if found.rate_left is not None and found.rate_left < 0.05:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from rung.data.imageset import PARTS
 from rung.explain import mistakes
 from rung.reports import pictures, plots, tables
 from rung.reports.finding import LABELS
 from rung.reports.findings import findings, verdict
 from rung.reports.inputs import ReportInput
-from rung.reports.words import decimals_of, percent, plural
+from rung.reports.words import PERCENT, decimals_of, percent, plural
 
 _MATRIX_CLASSES = 20  # up to here the confusion table shows every count, above it is a map
 _LISTED_CLASSES = 24  # above this the lowest classes are shown and the rest is folded away
@@ -40,7 +41,7 @@ def _opening(report: ReportInput) -> dict[str, Any]:
 
 
 def _scores(report: ReportInput) -> dict[str, Any]:
-    parts = [part for part in tables.PARTS if part in report.scores]
+    parts = [part for part in PARTS if part in report.scores]
     level = report.scores[report.shown_part]["level"]
     strip = plots.score_strip([(part, report.scores[part]["accuracy"]) for part in parts], "accuracy")
     sealed_images = report.sealed_images
@@ -52,7 +53,7 @@ def _scores(report: ReportInput) -> dict[str, Any]:
         "score_strip": Markup(strip),
         "sealed": sealed,
         "interval_meaning": (
-            f"All intervals on this page are at {level * 100:g}\u202f% and cover images: where the score could lie with as many other images "
+            f"All intervals on this page are at {level * 100:g}{PERCENT} and cover images: where the score could lie with as many other images "
             "of the same kind, this network held fixed. What another seed would change is not in them."
         ),
     }

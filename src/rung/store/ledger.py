@@ -13,13 +13,13 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from rung import __version__
 from rung.errors import RunError, VerificationError
 from rung.store import atomic, lock
-from rung.store.values import dumps, loads, to_bytes
+from rung.store.values import dumps, loads, now, to_bytes
 
 RECEIPT: Final = "opening.json"
 _NAME: Final = "ledger.jsonl"
@@ -46,13 +46,13 @@ def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any
     with _opened(path) as handle:
         content, cut = _repaired(handle, path)
         if not content:
-            first = _sealed({"ledger": os.urandom(8).hex(), "time": _now()})
+            first = _sealed({"ledger": os.urandom(8).hex(), "time": now()})
             content = atomic.encode_line(first)
             atomic.append_to(handle, content, path)
             atomic.sync_folder(root)
         ends = _row(content[: content.index(b"\n") + 1], path), _row(content[content.rfind(b"\n", 0, -1) + 1 :], path)
         number = 1 + content.count(b"\n" + to_bytes(dumps({"key": key, "opening": 0}))[: -len("0}")])
-        line = {"key": key, "opening": number, "time": _now(), "version": _version(), **entry}
+        line = {"key": key, "opening": number, "time": now(), "version": __version__, **entry}
         if cut:
             line["torn_bytes_cut"] = cut
         line = _sealed({**line, "before": ends[1].get("hash")})
@@ -155,13 +155,3 @@ def _row_or_none(line: bytes) -> dict[str, Any] | None:
 
 def _sealed(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "hash": hashlib.sha256(to_bytes(dumps(row))).hexdigest()}
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("rung")

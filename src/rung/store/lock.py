@@ -11,12 +11,12 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from rung.errors import RunError
 from rung.store.atomic import explained
+from rung.store.values import now
 
 _NAME: Final = "lock"
 _WITHOUT_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
@@ -52,7 +52,7 @@ def hold(folder: Path) -> Iterator[Holder | None]:
         is_taken = True
         dead = _read(handle)
         with explained(path, 4096):
-            _write(handle, Holder(owner, socket.gethostname(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
+            _write(handle, Holder(owner, socket.gethostname(), now()))
         yield dead
     finally:
         if os.getpid() == owner:  # a forked child has closed its copy already

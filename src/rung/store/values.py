@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Any, Final
 
 _NUMBER: Final = "$float"
@@ -26,6 +27,11 @@ def loads(text: str | bytes) -> Any:
         return json.loads(text, object_pairs_hook=_decode)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def now() -> str:
+    """Return the time as files hold it: UTC, to the second, "2026-11-20T10:15:00Z"."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def to_bytes(text: str) -> bytes:
