@@ -54,5 +54,7 @@ def test_what_it_cannot_use_is_said(digits: Any) -> None:
         ImageClassifier(image_shape=(9, 9)).fit(x, y)
     with pytest.raises(DataError, match="two are needed"):
         ImageClassifier(**QUICK).fit(x, ["zero"] * 300)
+    with pytest.raises(RecipeError, match=r"leave data\.\* out"):
+        ImageClassifier(**{**QUICK, "settings": {"data.per_class": 3}}).fit(x, y)
     with pytest.raises(RecipeError, match="did you mean 'digits'"):
         ImageClassifier("digit").fit(x, y)

@@ -14,6 +14,14 @@ def test_a_name_in_a_file_is_loaded_with_its_source(tmp_path: Path) -> None:
     assert part.name == "twice"
 
 
+@pytest.mark.parametrize("begins", ["own.wrap(twice)", "ImageClassifier().fit([], [])"])
+def test_a_script_that_begins_a_training_is_read_up_to_there(tmp_path: Path, begins: str) -> None:
+    script = f"from rung import ImageClassifier, own\ndef twice(x):\n    return 2 * x\ntry:\n    {begins}\nexcept Exception:\n    pass\n1 / 0\n"
+    (tmp_path / "mine.py").write_text(script)
+    assert own.load("mine.py:twice", tmp_path).call(21) == 42
+    own.stop_if_read()  # nothing is being read any more
+
+
 @pytest.mark.parametrize(
     ("content", "spec", "words"),
     [

@@ -11,11 +11,12 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from rung import own as own_objects
 from rung import recipe as recipe_module
 from rung import workbench
 from rung.data.batches import Batches, resident
 from rung.data.load import from_arrays, image_array
-from rung.errors import DataError
+from rung.errors import DataError, RecipeError
 from rung.pipeline import own_parts
 from rung.pipeline.execute import fit
 from rung.pipeline.prepare import prepare
@@ -56,17 +57,21 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.image_shape = image_shape
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
-        """Train on images X and labels y (N,), of any type that sorts.
+        """Train on images X, (N,H,W), (N,H,W,C) or flat rows with image_shape, and labels y (N,), of any type that sorts.
 
         Raises: DataError, RecipeError where they do not fit.
         """
+        own_objects.stop_if_read()
         self.classes_, labels = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"fit was given {len(self.classes_)} class: two are needed to tell apart")
         named = {"epochs": self.epochs, "learning_rate": self.learning_rate, "batch_size": self.batch_size}
         settings = {f"train.{key}": value for key, value in named.items() if value is not None}
         settings |= {"split.validation_fraction": self.validation_fraction, "split.test_fraction": 0.0, "seed": self.seed}
-        wanted = recipe_module.change(workbench.load_recipe(self.recipe), settings | dict(self.settings or {}))
+        start = workbench.load_recipe(self.recipe)
+        wanted = recipe_module.change(start, settings | dict(self.settings or {}))
+        if wanted.data != start.data:
+            raise RecipeError("settings of data.* choose what is read from files, and fit is given its images: choose them before, and leave data.* out")
         images = from_arrays(self._shaped(X), labels, classes=[str(name) for name in self.classes_], pixels=wanted.pixels)
         wanted, own = own_parts.gather(wanted, None)
         prepared = prepare(wanted, images, own)

@@ -12,6 +12,12 @@ from typing import Any
 
 from rung.errors import RecipeError, did_you_mean
 
+_reading: list[Path] = []  # own files that are being run now, the innermost last
+
+
+class _BeginsTraining(BaseException):
+    """Ends the reading of a file that begins a training itself; no `except Exception` of the file may hold it up."""
+
 
 @dataclass(frozen=True)
 class Own:
@@ -31,7 +37,8 @@ def is_own(text: str) -> bool:
 def load(spec: str, base: Path | None = None) -> Own:
     """Load `file.py:name`; a relative file is looked for in `base` (the recipe's folder), then in the working folder.
 
-    This runs the file: it is the user's own code.
+    This runs the file: it is the user's own code. A script that begins a training itself, without `if __name__ == "__main__"`, is run up to
+    there only: what it gave to that training it has defined by then.
 
     Raises: RecipeError if the file or the name is not there, or the object cannot be called.
     """
@@ -45,10 +52,15 @@ def load(spec: str, base: Path | None = None) -> Own:
         raise RecipeError(f"'{spec}': {path} is not a Python file")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_spec.name] = module  # so that inspect and dataclasses find the module of what it defines
+    _reading.append(path)
     try:
         module_spec.loader.exec_module(module)
+    except _BeginsTraining:
+        pass
     except Exception as error:
         raise RecipeError(f"'{spec}': running {path} failed with {type(error).__name__}: {error}") from error
+    finally:
+        _reading.pop()
     if not hasattr(module, name):
         raise RecipeError(f"{path} defines no '{name}': {did_you_mean(name, [n for n in vars(module) if not n.startswith('_')])}")
     call = getattr(module, name)
@@ -57,8 +69,15 @@ def load(spec: str, base: Path | None = None) -> Own:
     return Own(name, call, path.read_text(encoding="utf-8"), spec)
 
 
+def stop_if_read() -> None:
+    """End the reading of an own file, if one is being read: called by whatever begins a training, which would else begin itself again and again."""
+    if _reading:
+        raise _BeginsTraining
+
+
 def wrap(call: Callable[..., Any]) -> Own:
     """Take an object passed in Python; its source is read back where Python can (not for what was typed at a prompt)."""
+    stop_if_read()
     name = getattr(call, "__name__", type(call).__name__)
     kind = call if inspect.isroutine(call) or inspect.isclass(call) else type(call)
     try:
