@@ -72,4 +72,4 @@ def main(out: str = "runs", epochs: int = 30, per_class: int | None = None) -> N
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:2])
