@@ -56,10 +56,10 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 
 @pages
 def test_every_option_of_a_command_exists(page: Path) -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
-    lines = [line for piece in code(page.read_text(encoding="utf-8")) for line in piece.splitlines() if re.match(r"\s*(\$ )?rung ", line)]
-    found = {option for line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
-    assert found <= known
+    known = {verb: {"--help", *(option for parameter in command.params for option in parameter.opts)} for verb, command in COMMANDS.items()}
+    for piece in code(page.read_text(encoding="utf-8")):
+        for verb, words in re.findall(r"^[ \t]*(?:\$ )?rung ([a-z]+)(.*)", piece, re.MULTILINE):
+            assert set(re.findall(r"(?<=\s)--[a-z-]+", words)) <= known[verb], f"rung {verb}{words}"
 
 
 @pages
