@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from benchmarks.torture.forks import Forks
 
 
 def make_layout(what: str, *arguments: str) -> None:
@@ -40,3 +43,10 @@ def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for row in np.flatnonzero(digits.target == label)[:30]:
             Image.fromarray(np.rint(digits.images[row] * 255 / 16).astype(np.uint8)).save(folder / str(label) / f"{row:04d}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """The process that runs the command line in forked children: `forks.run(["train", "digits"], folder)`."""
+    with Forks() as process:
+        yield process

@@ -91,11 +91,14 @@ class Forks:
             "words": list(map(str, words)), "folder": str(folder), "signals": [(after_s, int(number)) for after_s, number in signals],
             "memory_bytes": memory_bytes, "environment": dict(environment or {}), "processors": None if processors is None else list(processors),
         }  # fmt: skip
+        out, err = folder / ".out", folder / ".err"
+        for path in (out, err):
+            path.write_text("")  # a child that is killed at once makes none
         assert self._server.stdin is not None
         self._server.stdin.write(json.dumps(order) + "\n")
         self._server.stdin.flush()
         answer = self._answer()
-        return Ended(answer["code"], answer["seconds"], (folder / ".out").read_text(), (folder / ".err").read_text(), answer["left_over"])
+        return Ended(answer["code"], answer["seconds"], out.read_text(), err.read_text(), answer["left_over"])
 
     def _answer(self) -> Any:
         assert self._server.stdout is not None
@@ -107,6 +110,8 @@ def _serve() -> None:
         importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) != 1:
         raise RuntimeError("an import has started a thread: what is forked now could hang")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # a shell that starts the tests in the background lets some be ignored
     gc.freeze()  # a collection in a child would touch, and so copy, all memory
     answers = os.dup(1)
     os.write(answers, b'"ready"\n')
@@ -152,7 +157,6 @@ def _become_rung(order: dict[str, Any]) -> None:
         handle = os.open(path, os.O_RDONLY if target == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         os.dup2(handle, target)
         os.close(handle)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background lets it be ignored
     os.environ.update(order["environment"])
     if order["processors"] is not None:
         os.sched_setaffinity(0, order["processors"])

@@ -218,11 +218,14 @@ def _resumed(forks: Forks, whole: Unbroken, folder: Path) -> str | None:
 
 
 def _stopped_badly(forks: Forks, whole: Unbroken, folder: Path, ended: Ended, number: int) -> str | None:
-    if ended.code not in (128 + number, 0) or "Traceback" in ended.err or ended.left_over or ended.seconds > whole.seconds + 30:
-        return f"ended with {ended.code} after {ended.seconds:.1f} s: {ended.err}"
     has_run = (folder / NAME / "recipe.toml").exists()
+    is_over = (folder / NAME / "report.html").exists()
+    # Before the first line of the command and after its last one, a signal does what it does to any process.
+    codes = (128 + number, 0) if has_run and not is_over else (128 + number, 0, -number)
+    if ended.code not in codes or "Traceback" in ended.err or ended.left_over or ended.seconds > whole.seconds + 30:
+        return f"ended with {ended.code} after {ended.seconds:.1f} s: {ended.err}"
     # Between the file that makes it a run and the next line of the command, the message cannot know of it yet.
-    is_known = (folder / NAME / "checkpoints" / "last.json").exists()
+    is_known = (folder / NAME / "checkpoints" / "last.json").exists() and not is_over
     if ended.code and is_known and f"go on with: rung resume {NAME}" not in ended.err:
         return f"the message does not say how to go on: {ended.err}"
     return _resumed(forks, whole, folder) if has_run else _nothing_to_resume(forks.run(RESUME, folder))
