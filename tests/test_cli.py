@@ -279,3 +279,15 @@ def test_n06_fewer_images_than_a_batch_is_a_warning(rung: Rung, tmp_path: Path) 
     said = rung("train", "digits", "--recipe", "digits", "--set", "data.per_class=5", "--set", "train.epochs=1", "--out", tmp_path)
     assert said.code == 0
     assert "train.batch_size = 64 is more than the" in said.out
+
+
+def test_an_edited_ledger_opens_nothing(rung: Rung, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--name", name)
+    rung("test", "first", "--out", tmp_path)
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().replace('"run": "first"', '"run": "other"'))
+    said = rung("test", "second", "--out", tmp_path)
+    assert said.code == 1
+    assert "ledger" in said.err
+    assert "test" not in json.loads((tmp_path / "second" / "scores.json").read_text())

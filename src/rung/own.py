@@ -76,9 +76,14 @@ def stop_if_read() -> None:
 
 
 def wrap(call: Callable[..., Any]) -> Own:
-    """Take an object passed in Python; its source is read back where Python can (not for what was typed at a prompt)."""
+    """Take an object passed in Python; its source is read back where Python can (not for what was typed at a prompt).
+
+    Raises: RecipeError for a lambda, which no file could name.
+    """
     stop_if_read()
     name = getattr(call, "__name__", type(call).__name__)
+    if name == "<lambda>":
+        raise RecipeError("a lambda has no name by which the run could keep it: write it as def name(..): ..")
     kind = call if inspect.isroutine(call) or inspect.isclass(call) else type(call)
     try:
         source = inspect.getsource(inspect.getmodule(kind) or kind)

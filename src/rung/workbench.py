@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rung import own as own_module
 from rung import recipe as recipe_module
 from rung.errors import RecipeError, RunError, RungError, did_you_mean
 from rung.recipe import Recipe
@@ -66,7 +67,6 @@ def load_recipe(name: str | Path | Recipe = "default") -> Recipe:
 
     Raises: RecipeError if there is none.
     """
-    from rung import own
     from rung.recipes import RECIPES
 
     if isinstance(name, Recipe):
@@ -74,8 +74,8 @@ def load_recipe(name: str | Path | Recipe = "default") -> Recipe:
     word = str(name)
     if word in RECIPES:
         return RECIPES[word]()
-    if own.is_own(word):
-        made = own.load(word).call()
+    if own_module.is_own(word):
+        made = own_module.load(word).call()
         if not isinstance(made, Recipe):
             raise RecipeError(f"{word} returned {type(made).__name__}, not a rung.Recipe")
         return made
@@ -136,6 +136,7 @@ def train(
     from rung.pipeline import execute, own_parts
     from rung.pipeline.prepare import load_images, prepare
 
+    own_module.stop_if_read()
     started = time.perf_counter()
     run_store.check_new(Path(out), name)
     start, base = _start_recipe(data, recipe)
@@ -143,9 +144,11 @@ def train(
     words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
     wanted = data_recipe(start, sources, classes=classes, size=size, grey=grey, settings={**words, **(settings or {})})
     wanted, own = own_parts.gather(wanted, base, network=network, loss=loss, metrics=metrics, augmentations=augmentations, callbacks=callbacks)
+    if isinstance(data, ImageSet):
+        _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
     prepared = prepare(wanted, images, own)
-    prepared.network()  # a network that does not fit the images is found before a folder is made
+    execute.check(prepared)
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     try:
         with lock.hold(run.folder), _failure_written(run):
@@ -157,6 +160,14 @@ def train(
         run.discard()
         raise
     return run
+
+
+def _refuse_loading(start: Recipe, wanted: Recipe) -> None:
+    """Refuse settings that say how to load images that are loaded already."""
+    before, after = recipe_module.flat(start), recipe_module.flat(wanted)
+    changed = [key for key in after if key.startswith("data.") or key in ("pixels.size", "pixels.colour") if after[key] != before.get(key)]
+    if changed:
+        raise RecipeError(f"{', '.join(changed)} would change how images are loaded, and these are loaded already: give them to rung.load")
 
 
 def _is_recipe_file(data: object) -> bool:
@@ -203,7 +214,7 @@ def _fit_and_report(
     if not pictures.kept(run):
         part = "validation" if len(prepared.splits.validation) else "train"
         pictures.save(run, prepared, answers.load(run.predictions(part)))
-    reporting.write_report(run)
+    reporting.write_report(run, prepared.network())
     return notes
 
 

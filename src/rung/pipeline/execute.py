@@ -34,6 +34,8 @@ from rung.training.forward import logits
 from rung.training.journal import Journal, RunJournal
 from rung.training.loop import StepEnd, TrainResult, train
 from rung.training.losses import build_loss
+from rung.training.optimizers import build_optimizers
+from rung.training.schedules import lowest_factor
 
 Observe = Callable[[StepEnd], None]
 
@@ -77,6 +79,18 @@ def check_same_splits(run: Run, prepared: Prepared) -> None:
     for part in PARTS:
         if not np.array_equal(stored_splits[part], getattr(prepared.splits, part)):
             raise RunError(f"the {part} rows of {run.folder.name} are not those it began with: splits.safetensors or the recipe was changed")
+
+
+def check(prepared: Prepared) -> None:
+    """Build what training builds, and augment two images, so that what does not fit is found before a run's folder is made.
+
+    Raises: RecipeError saying what does not fit.
+    """
+    recipe, own = prepared.recipe, prepared.own
+    build_optimizers(prepared.network(), recipe.train)
+    build_loss(recipe.train, own.loss.call if own.loss else None)
+    lowest_factor(recipe.train)
+    prepared.first_batch(2)
 
 
 def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None) -> tuple[nn.Module, TrainResult]:

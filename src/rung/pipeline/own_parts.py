@@ -11,8 +11,11 @@ from typing import Any
 from torch import nn
 
 from rung import own
+from rung.errors import RecipeError
 from rung.own import Own
 from rung.recipe import OwnNetwork, Recipe
+
+_TAKEN = ("loss", "accuracy", "objective")  # validation_<name> of these is what the loop itself measures
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def gather(
 ) -> tuple[Recipe, OwnParts]:
     """Load what the recipe names as file.py:name, add what was passed in Python, and return both with the recipe naming all.
 
-    Raises: RecipeError where a file or a name is not there.
+    Raises: RecipeError where a file or a name is not there, or a metric's name is taken.
     """
     train, augment = recipe.train, recipe.augment
     parts = OwnParts(
@@ -59,6 +62,10 @@ def gather(
         augmentations=(*(own.load(spec, base) for spec in augment.own), *map(own.wrap, augmentations)),
         callbacks=(*(own.load(spec, base) for spec in train.callbacks), *map(own.wrap, callbacks)),
     )
+    names = [metric.name for metric in parts.metrics]
+    for name in names:
+        if name in _TAKEN or names.count(name) > 1:
+            raise RecipeError(f"a metric of yours is called '{name}', which is taken ({', '.join(_TAKEN)}, or another of yours): give it another name")
     return _named(recipe, parts), parts
 
 

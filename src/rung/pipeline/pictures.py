@@ -13,6 +13,7 @@ from rung.data.pixels import to_float
 from rung.evaluate.predictions import Predictions
 from rung.explain.mistakes import worst
 from rung.pipeline.prepare import Prepared
+from rung.recipe import Augment
 from rung.reports.inputs import Mistake, Samples
 from rung.store import arrays as arrays_file
 from rung.store.run import Run
@@ -54,14 +55,14 @@ def _sample_rows(prepared: Prepared) -> npt.NDArray[np.int64]:
 
 def _augmented(prepared: Prepared, rows: npt.NDArray[np.int64]) -> list[Images]:
     """Augment the samples as the first epochs would; empty where the recipe augments nothing."""
+    if prepared.recipe.augment == Augment():
+        return []
     images = to_float(resident(prepared.images.images[rows], torch.device("cpu")))
     own = [part.call for part in prepared.own.augmentations]
     draws = []
     for number in range(_DRAWS):
         row_keys = keys.row_keys(keys.stream(prepared.recipe.seed, "sample draws", number), torch.from_numpy(rows))
         changed = augment(images, row_keys, prepared.recipe.augment, own)
-        if changed.shape == images.shape and torch.equal(changed, images):
-            return []
         draws.append((changed.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy())
     return draws
 

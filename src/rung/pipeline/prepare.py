@@ -16,7 +16,7 @@ from rung import keys
 from rung.data import augment as augmentation
 from rung.data import load as loading
 from rung.data import pixels as pixel_rules
-from rung.data.batches import Batches, Rows, resident
+from rung.data.batches import Batch, Batches, Rows, resident
 from rung.data.imageset import ImageSet
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
@@ -62,10 +62,16 @@ class Prepared:
         rows, settings = self.splits.train, self.recipe.augment
         images, labels = self.images.images[rows], self.images.labels[rows]
         if settings.offline_copies:
-            copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"))
+            copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"), [part.call for part in self.own.augmentations])
             images = np.concatenate([images, copies])
             labels, rows = np.tile(labels, settings.offline_copies + 1), np.tile(rows, settings.offline_copies + 1)
         return self._batches(images, labels, rows)
+
+    def first_batch(self, count: int) -> Batch:
+        """Return `count` training rows as the first step of a training with so small a batch would see them."""
+        rows = self.splits.train[:count]
+        few = self._batches(self.images.images[rows], self.images.labels[rows], rows)
+        return next(few.training(0, count))
 
     def _batches(self, images: np.ndarray, labels: np.ndarray, rows: Rows) -> Batches:
         device = self.device()
@@ -101,7 +107,7 @@ def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
     """Load the data that the recipe names; raises ResourceError if they do not fit into memory."""
     smaller = "fewer or smaller images need less: --set data.per_class=N, --set pixels.size=S"
     with memory.explained("reading the images", smaller, Compute(device="cpu")):
-        return loading.load(recipe.data, recipe.pixels, progress=progress)
+        return loading.load(recipe.data, recipe.pixels, progress=progress, download_progress=progress)
 
 
 def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:

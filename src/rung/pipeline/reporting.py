@@ -6,12 +6,14 @@ from typing import Any
 
 from torch import nn
 
+from rung import own as own_module
 from rung import recipe as recipes
 from rung.evaluate import predictions as answers
 from rung.explain.architecture import layers, picture
 from rung.models.build import build
-from rung.pipeline import own_parts, pictures
-from rung.recipe import Recipe
+from rung.pipeline import pictures
+from rung.pipeline.own_parts import OwnParts
+from rung.recipe import OwnNetwork, Recipe
 from rung.reports.html import render
 from rung.reports.inputs import ReportInput
 from rung.store import atomic
@@ -38,16 +40,21 @@ def read_recipe(run: Run) -> Recipe:
 
 def rebuild(run: Run, recipe: Recipe) -> tuple[nn.Module, int, int]:
     """Build the run's network from its folder alone, with start weights; returns it with channels and size of its input."""
-    data = run.read_data()
-    size, channels = data["shape"][0], data["shape"][2]
-    _, own = own_parts.gather(recipe, run.folder)
-    size = recipe.augment.crop or size
-    network = build(recipe.network, classes=len(data["classes"]), channels=channels, size=size, seed=recipe.seed, own=own.network_factory())
+    own = OwnParts(network=own_module.load(recipe.network.source, run.folder)) if isinstance(recipe.network, OwnNetwork) else OwnParts()
+    channels, size = input_shape(run, recipe)
+    classes = len(run.read_data()["classes"])
+    network = build(recipe.network, classes=classes, channels=channels, size=size, seed=recipe.seed, own=own.network_factory())
     return network, channels, size
 
 
-def report_input(run: Run) -> ReportInput:
-    """Gather what a report says from the run's files.
+def input_shape(run: Run, recipe: Recipe) -> tuple[int, int]:
+    """Return channels and size (pixels a side) of what the run's network sees."""
+    height, _, channels = run.read_data()["shape"]
+    return channels, recipe.augment.crop or height
+
+
+def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
+    """Gather what a report says from the run's files; `network` spares rebuilding it, and need not be one that the folder can rebuild.
 
     Raises: RunError if one is not there or damaged.
     """
@@ -55,8 +62,9 @@ def report_input(run: Run) -> ReportInput:
     scores: dict[str, Any] = run.read_scores()
     data = run.read_data()
     predicted = {part: answers.load(run.predictions(part), data["classes"]) for part in scores}
-    network, channels, size = rebuild(run, recipe)
-    rows = layers(network, channels, size)
+    if network is None:
+        network, _, _ = rebuild(run, recipe)
+    rows = layers(network, *input_shape(run, recipe))
     samples, mistakes = pictures.load(run, predicted)
     kept = atomic.read_json(run.folder / "kept.json")
     opening = run.folder / "opening.json"
@@ -84,6 +92,6 @@ def report_input(run: Run) -> ReportInput:
     )
 
 
-def write_report(run: Run) -> None:
+def write_report(run: Run, network: nn.Module | None = None) -> None:
     """Write report.html from the run's files."""
-    atomic.write_text(run.report, render(report_input(run)))
+    atomic.write_text(run.report, render(report_input(run, network)))

@@ -8,18 +8,21 @@ from rung.evaluate.vault import open_test
 from rung.pipeline import execute, pictures, reporting
 from rung.pipeline.predicting import trained_network
 from rung.pipeline.prepare import Prepared
+from rung.store import ledger
 from rung.store.run import Run
 
 
 def open_and_score(run: Run, prepared: Prepared) -> int:
     """Open the test part for a finished run and score it; returns the how-manieth opening of these images it is.
 
-    Raises: DataError if there is no test part.
+    Raises: DataError if there is no test part; VerificationError if the ledger was changed: then nothing is opened.
     """
     if not len(prepared.splits.test):
         raise DataError(f"{run.id} has no test part ({prepared.splits.how}): train with split.test_fraction above 0, or give test images")
     network = trained_network(run, prepared.recipe).to(prepared.device())
-    opening = open_test(run, run.folder.resolve().parent, test_set_key(prepared.images, prepared.splits.test))
+    root = run.folder.resolve().parent
+    ledger.verify(root)
+    opening = open_test(run, root, test_set_key(prepared.images, prepared.splits.test))
     predicted = execute.measure(run, prepared, network, "test")
     execute.write_scores(run, prepared, {"test": predicted})
     pictures.save(run, prepared, predicted)
