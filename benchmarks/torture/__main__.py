@@ -70,7 +70,7 @@ def _interrupts(place: Place) -> Tally:
 
 
 def _every_step(place: Place) -> Tally:
-    tallies = [steps.every_step(options, every=max(1, round(1 / place.share))) for options in steps.OPTIONS]
+    tallies = [steps.every_step(options, range(1, 46, max(1, round(1 / place.share)))) for options in steps.OPTIONS]
     total = Tally(tallies[0].promise, tallies[0].test, total=sum(tally.total for tally in tallies))
     total.failures = [failure for tally in tallies for failure in tally.failures]
     return total

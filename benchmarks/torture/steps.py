@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ class Asked:
         return 15 if self.at is not None and self.times >= self.at else None
 
 
-def every_step(options: str, every: int = 1) -> Tally:
-    """Stop a training of 40 steps, with the settings of OPTIONS[options], at every `every`-th moment it looks for a stop."""
+def every_step(options: str, moments: Sequence[int] | None = None) -> Tally:
+    """Stop a training of 40 steps, with the settings of OPTIONS[options], each time it looks for a stop, or those times (from 1)."""
     tally = Tally(
         "Stopped at any step, a training goes on to what it would have been",
         "stopped after each of 40 steps and in each of 5 validations, for five kinds of settings: weights, rows and the state in the last checkpoint equal to "
@@ -58,7 +58,7 @@ def every_step(options: str, every: int = 1) -> Tally:
     with tempfile.TemporaryDirectory() as name:
         asked = Asked(None)
         expected = _content(_trained(prepared, Path(name) / "unbroken", asked), Path(name) / "unbroken")
-        for at in range(1, asked.times + 1, every):
+        for at in moments or range(1, asked.times + 1):
             folder = Path(name) / str(at)
             broken = _trained(prepared, folder, Asked(at))
             content = _content(_trained(prepared, folder, Asked(None)), folder)

@@ -50,7 +50,7 @@ def _numbers(error: Exception, compute: Compute) -> str:
         where = f"{device} has {total:,} bytes, of which this process holds {held:,} and {free:,} are free"
     else:
         where = f"this process holds {_kilobytes('/proc/self/status', 'VmRSS'):,} bytes, {_kilobytes('/proc/meminfo', 'MemAvailable'):,} are free"
-    asked = re.search(r"you tried to allocate (\d+) bytes|[Tt]ried to allocate ([\d.]+ [KMGT]iB)|Unable to allocate ([\d.]+ [KMGT]iB)", str(error))
+    asked = re.search(r"you tried to allocate (\d+) bytes|[Tt]ried to allocate ([\d.]+ \wiB)|Unable to allocate ([\d.]+ \wiB)", str(error))
     if asked is None:
         return where
     return f"{f'{int(asked[1]):,} bytes' if asked[1] else asked[2] or asked[3]} more were asked for; {where}"

@@ -1,0 +1,83 @@
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from benchmarks.torture.runs import small
+from rung import recipe as recipes
+from rung import workbench
+from rung.pipeline.execute import _computing, _signals
+from rung.pipeline.prepare import resolve_compute
+from rung.recipe import Compute
+
+
+def test_a_run_in_another_thread_trains_without_listening(tmp_path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(workbench.train("digits", small(), settings={"train.epochs": 1}, out=tmp_path)))
+    thread.start()
+    thread.join()
+    assert found[0].state() == "finished"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_came_too_late_for_the_loop_goes_to_who_listened_before(number: signal.Signals) -> None:
+    heard: list[int] = []
+    before = signal.signal(number, lambda received, _: heard.append(received))
+    try:
+        with _signals() as stop_signal:
+            assert stop_signal() is None
+            signal.raise_signal(number)
+            assert stop_signal() == number
+            assert heard == []
+        assert heard == [number]
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _signals() as stop_signal:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop_signal() is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_in_python_is_a_keyboard_interrupt_the_second_time() -> None:
+    survived = []
+
+    def press_twice() -> None:
+        with _signals():
+            for press in (1, 2):
+                signal.raise_signal(signal.SIGINT)
+                survived.append(press)
+
+    with pytest.raises(KeyboardInterrupt):
+        press_twice()
+    assert survived == [1]
+
+
+def test_exact_on_the_processor_changes_nothing_but_is_kept(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    runs = [workbench.train("digits", recipes.change(small(), {"compute.exact": exact}), out=tmp_path, name=f"r{exact}") for exact in (False, True)]
+    weights = [(run.folder / "weights.safetensors").read_bytes() for run in runs]
+    assert weights[0] == weights[1]
+    assert "exact = true" in runs[1].read_recipe()
+    assert os.environ.pop("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_exact_on_a_gpu_holds_torch_to_deterministic_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    for exact in (False, True):
+        with _computing(Compute(device="cuda", threads=1, exact=exact)):
+            assert torch.are_deterministic_algorithms_enabled() is exact
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert resolve_compute(Compute(device="cpu", exact=True)).exact
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "what the user has set stays"
