@@ -92,7 +92,7 @@ def test_outside_of_a_run_a_full_disk_names_no_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("number", "reason"), [(errno.EROFS, "the file system is read-only"), (errno.EACCES, "no permission"), (errno.EIO, "Input/output error")]
+    ("number", "reason"), [(errno.EROFS, "the file system is read-only"), (errno.EACCES, "no permission"), (errno.ENODEV, "No such device")]
 )
 def test_a_folder_that_cannot_be_written_is_a_run_error(tmp_path, monkeypatch, number, reason):
     monkeypatch.setattr(os, "open", refuse(number))
@@ -133,7 +133,7 @@ def test_sweep_removes_what_a_killed_writer_left_and_nothing_else(tmp_path):
 def test_what_a_killed_writer_leaves_has_the_name_that_sweep_knows(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, contextlib.suppress(RunError):
         patch.setattr(os, "unlink", refuse(errno.EIO))
-        patch.setattr(os, "replace", refuse(errno.EIO))
+        patch.setattr(os, "replace", refuse(errno.EACCES))
         atomic.write_bytes(tmp_path / "a", b"x")
     assert len(names(tmp_path)) == 1
     assert len(atomic.sweep(tmp_path)) == 1
@@ -239,3 +239,61 @@ def test_the_store_imports_nothing_slow():
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "rung.store.run" in modules
     assert not {"torch", "numpy", "pydantic", "safetensors", "PIL"} & set(modules)
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were waited, without waiting."""
+    waited = []
+    monkeypatch.setattr(atomic.time, "sleep", waited.append)
+    return waited
+
+
+def dropping(monkeypatch, name, number, times):
+    """Let a call of `os` fail so many times, and do its work after."""
+    real, left = getattr(os, name), [times]
+
+    def call(*arguments, **options):
+        if left[0] > 0:
+            left[0] -= 1
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, name, call)
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "replace"])
+def test_a_network_drive_that_drops_is_tried_three_times_more(tmp_path, monkeypatch, waits, name, number):
+    """N51, N52."""
+    (tmp_path / "a").write_text("old")
+    with monkeypatch.context() as patch:
+        dropping(patch, name, number, 3)
+        atomic.write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+    assert names(tmp_path) == {"a"}
+    assert waits == [0.5, 1.0, 2.0]
+    with monkeypatch.context() as patch:
+        dropping(patch, name, number, 4)
+        with pytest.raises(RunError, match=f"cannot write {tmp_path}/a: {os.strerror(number)}"):
+            atomic.write_text(tmp_path / "a", "newer")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("can_cut", [True, False])
+def test_a_row_that_was_tried_again_is_there_once(tmp_path, monkeypatch, waits, can_cut):
+    atomic.append_line(tmp_path / "a", {"epoch": 1})
+    with monkeypatch.context() as patch:
+        dropping(patch, "fsync", errno.EIO, 2)  # the row is written then, and nobody knows whether it is on the disk
+        if not can_cut:
+            dropping(patch, "ftruncate", errno.EIO, 1)
+        atomic.append_line(tmp_path / "a", {"epoch": 2})
+    assert atomic.read_lines(tmp_path / "a").rows == [{"epoch": 1}, {"epoch": 2}]
+    assert len(waits) == 2
+
+
+def test_other_errors_are_not_waited_for(tmp_path, monkeypatch, waits):
+    monkeypatch.setattr(os, "replace", refuse(errno.ENOSPC))
+    with pytest.raises(ResourceError):
+        atomic.write_text(tmp_path / "a", "new")
+    assert waits == []

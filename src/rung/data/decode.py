@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from rung.data.sniff import bytes_after_end, starts_like, what_it_is
 from rung.errors import DataError
 from rung.recipe import Pixels
+from rung.store import atomic
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 178_956_970
@@ -93,12 +94,12 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
 def read_file(path: Path | str) -> bytes:
     """Read a regular file without ever waiting on a pipe or device.
 
-    Raises: UnreadableImage with the reason.
+    Raises: UnreadableImage with the reason; DataError if the drive is gone, for then no file is at fault.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        handle = atomic.retried(lambda: os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)))
     except OSError as error:
-        raise UnreadableImage(f"cannot be opened ({error.strerror})") from None
+        raise _unreadable(error, path, "opened") from None
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
         os.close(handle)
@@ -106,10 +107,21 @@ def read_file(path: Path | str) -> bytes:
     with open(handle, "rb", buffering=0) as file:
         if status.st_size > MAX_FILE_BYTES:
             raise UnreadableImage(f"has {status.st_size / 2**20:,.0f} MB, more than {MAX_FILE_BYTES // 2**20} MB")
-        try:
+
+        def whole() -> bytes:
+            file.seek(0)
             return file.readall()
+
+        try:
+            return atomic.retried(whole)
         except OSError as error:
-            raise UnreadableImage(f"cannot be read ({error.strerror})") from None
+            raise _unreadable(error, path, "read") from None
+
+
+def _unreadable(error: OSError, path: Path | str, verb: str) -> DataError:
+    if error.errno in atomic.GONE:
+        return DataError(f"{path} cannot be {verb}: {error.strerror}, and the drive did not come back in three more tries; mount it again and start again")
+    return UnreadableImage(f"cannot be {verb} ({error.strerror})")
 
 
 def _opened(data: bytes, pixels: Pixels) -> Image.Image:

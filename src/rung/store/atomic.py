@@ -11,17 +11,22 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rung.errors import ResourceError, RunError, RungError
 from rung.store.values import dumps, loads, to_bytes
 
+T = TypeVar("T")
+
 _TEMPORARY: Final = re.compile(r"\.\d+-[0-9a-f]{16}\.rung-tmp")
 _CHUNK: Final = 64 << 20  # bytes of one write; Linux takes at most 2 GiB at once
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+GONE: Final = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH)  # what a network drive says that dropped
+_WAITS_S: Final = (0.5, 1.0, 2.0)
 _NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
@@ -39,8 +44,9 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     Raises: ResourceError if the disk or the quota is full, RunError if the folder cannot be written; the old file stays.
     """
     view = memoryview(data).cast("B")
-    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}.rung-tmp"
-    with explained(path, view.nbytes):
+
+    def put() -> None:
+        temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}.rung-tmp"
         try:
             _write_new(temporary, view)
             os.replace(temporary, path)
@@ -49,6 +55,21 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
                 os.unlink(temporary)
             raise
         sync_folder(path.parent)
+
+    with explained(path, view.nbytes):
+        retried(put)
+
+
+def retried(action: Callable[[], T]) -> T:
+    """Do the action; while the drive drops, as network drives do, do it again up to three times, a little later each time."""
+    for wait_s in _WAITS_S:
+        try:
+            return action()
+        except OSError as error:
+            if error.errno not in (*GONE, errno.EIO):
+                raise
+        time.sleep(wait_s)
+    return action()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -77,15 +98,24 @@ def append_line(path: Path, row: dict[str, Any]) -> None:
     Raises: RunError if the last line is torn (repair_lines first) or the file cannot be written, ResourceError if the
     disk is full: then the file is as before.
     """
-    with explained(path, len(line := encode_line(row))):
+    line = encode_line(row)
+    sizes: list[int] = []
+
+    def add() -> None:
         is_new = not path.exists()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
+            sizes.append(os.fstat(handle).st_size)
+            if sizes[-1] > sizes[0]:  # a try before this one wrote, and could not take it back
+                os.ftruncate(handle, sizes[0])
             append_to(handle, line, path)
         finally:
             os.close(handle)
         if is_new:
             sync_folder(path.parent)
+
+    with explained(path, len(line)):
+        retried(add)
 
 
 def encode_line(row: dict[str, Any]) -> bytes:
