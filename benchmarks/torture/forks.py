@@ -57,7 +57,7 @@ class Forks:
     """The forking process, as a context; `run` runs one trial in it at a time."""
 
     def __enter__(self) -> Self:
-        environment = os.environ | THREADLESS | {"PYTHONPATH": str(ROOT)}
+        environment = os.environ | THREADLESS | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
         self._server = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.torture.forks"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
         )

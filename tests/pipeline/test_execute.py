@@ -8,8 +8,10 @@ import torch
 from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung import workbench
+from rung.data.load import load
 from rung.pipeline.execute import _computing, _signals
-from rung.pipeline.prepare import resolve_compute
+from rung.pipeline.own_parts import OwnParts
+from rung.pipeline.prepare import prepare
 from rung.recipe import Compute
 
 
@@ -79,5 +81,6 @@ def test_exact_on_a_gpu_holds_torch_to_deterministic_algorithms(monkeypatch: pyt
         with _computing(Compute(device="cuda", threads=1, exact=exact)):
             assert torch.are_deterministic_algorithms_enabled() is exact
     assert not torch.are_deterministic_algorithms_enabled()
-    assert resolve_compute(Compute(device="cpu", exact=True)).exact
+    wanted = recipes.change(small(), {"compute.exact": True})
+    assert prepare(wanted, load(wanted.data, wanted.pixels), OwnParts()).recipe.compute.exact
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "what the user has set stays"
