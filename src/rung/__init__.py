@@ -9,12 +9,7 @@ The functions are those of `rung.workbench`; they are loaded when first used, so
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
-
-# Threads that wait must sleep, not spin: beside any other work on the machine, spinning made a training five times slower (LOG.md).
-# It counts only if torch is not loaded yet, and changes no bit of a result.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from rung.data.imageset import ImageSet

@@ -105,7 +105,7 @@ def run(run: Run) -> None:
     _output.print("intervals: 95 %, over images")
     for finding in findings(report_input(run)):
         _output.print(f"- {finding.sentence}", markup=False)
-    if "test" not in scores:
+    if "test" not in scores and run.read_data()["sealed"]:
         _output.print(f"The test part is sealed; when all is chosen: rung test {run.folder}", markup=False)
     _output.print(f"report: {run.report}", markup=False)
 

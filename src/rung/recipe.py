@@ -174,7 +174,9 @@ class Compute(Part):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of convolutions and matrix products; auto: bfloat16 where the processor computes in it"
     )
-    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field("auto", description="processor threads; auto: all that this process may use")
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="processor threads; auto: all that this process may use, one where a step is little work"
+    )
     exact: bool = Field(False, description="on a GPU only deterministic algorithms, slower; the processor gives the same bits every time anyway")
 
 

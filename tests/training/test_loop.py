@@ -222,7 +222,11 @@ def test_the_objective_is_the_loss_with_the_penalty(digits: Any) -> None:
 def test_averaged_weights_are_the_recursion_of_the_steps(digits: Any) -> None:
     after: list[torch.Tensor] = []
     settings = {"train.epochs": 8, "train.batch_size": 200, "train.ema_decay": 0.8, "train.keep": "averaged"}  # one step an epoch
-    wanted, own = gather(recipes.change(SMALL, settings), None, callbacks=[lambda end: after.append(end.model.state_dict()["head.weight"].clone())])
+
+    def look(end: EpochEnd) -> None:
+        after.append(end.model.state_dict()["head.weight"].clone())
+
+    wanted, own = gather(recipes.change(SMALL, settings), None, callbacks=[look])
     prepared = prepare(wanted, digits, own)
     expected = prepared.network().state_dict()["head.weight"].clone()
     _, result = fit(prepared, NoJournal())

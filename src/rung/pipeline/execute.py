@@ -46,7 +46,7 @@ def begin(run: Run, prepared: Prepared) -> None:
     for name, text in files.items():
         atomic.make_folder((run.folder / name).parent)
         atomic.write_text(run.folder / name, text)
-    about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how}
+    about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how, "sealed": len(prepared.splits.test)}
     atomic.write_json(run.data, describe(prepared.images).to_json() | about)
     with _computing(prepared.recipe.compute):
         atomic.write_json(run.environment, environment(prepared.recipe.compute.device))

@@ -21,7 +21,7 @@ from rung.data.imageset import ImageSet
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
 from rung.evaluate.costs import load_costs
-from rung.models.build import build
+from rung.models.build import build, flops
 from rung.pipeline import memory
 from rung.pipeline.own_parts import OwnParts
 from rung.recipe import Compute, Data, Recipe
@@ -103,6 +103,10 @@ class Prepared:
         return torch.from_numpy(weights).float().to(self.device())
 
 
+# Below this many floating-point operations a step, a second thread gained nothing that was worth a machine that is not quiet (LOG.md).
+_WORTH_THREADS = 5e9
+
+
 def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
     """Load the data that the recipe names; raises ResourceError if they do not fit into memory."""
     smaller = "fewer or smaller images need less: --set data.per_class=N, --set pixels.size=S"
@@ -121,11 +125,13 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
         pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
     train = recipe.train.model_copy(update={"learning_rate": default_rate(recipe.train)})
+    size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
+    network = build(recipe.network, classes=len(images.classes), channels=channels, size=size, seed=recipe.seed, own=own.network_factory())
     resolved = recipe.model_copy(
         update={
             "pixels": pixels,
             "train": train,
-            "compute": resolve_compute(recipe.compute),
+            "compute": resolve_compute(recipe.compute, 3 * flops(network, channels, size) * train.batch_size),
             "data": _absolute(recipe.data),
             "costs": str(Path(recipe.costs).resolve()) if recipe.costs else "",
         }
@@ -145,8 +151,8 @@ def _absolute(data: Data) -> Data:
     return data.model_copy(update={"sources": sources})
 
 
-def resolve_compute(compute: Compute) -> Compute:
-    """Choose device, precision and threads where the recipe leaves them to the machine.
+def resolve_compute(compute: Compute, step_flops: float) -> Compute:
+    """Choose device, precision and threads where the recipe leaves them to the machine; step_flops: floating-point operations of one step.
 
     Raises: RecipeError for a device that torch does not know or that is not there.
     """
@@ -160,7 +166,9 @@ def resolve_compute(compute: Compute) -> Compute:
     precision = compute.precision
     if precision == "auto":
         precision = "bfloat16" if _computes_in_bfloat16(device) else "float32"
-    threads = compute.threads if compute.threads != "auto" else _usable_processors()
+    threads = compute.threads
+    if threads == "auto":
+        threads = _usable_processors() if step_flops >= _WORTH_THREADS else 1
     if compute.exact:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts: without it its products may differ between runs
     return Compute(device=name, precision=precision, threads=threads, exact=compute.exact)
