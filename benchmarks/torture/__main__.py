@@ -141,13 +141,15 @@ PROOFS: dict[str, Callable[[Place], Tally]] = {
 
 
 def prove(name: str, forks: Forks, share: float) -> dict[str, Any]:
-    """Run one proof in a folder of its own and return its row; one that cannot run here says why."""
+    """Run one proof in a folder of its own and return its row; one that cannot run here says why, one that breaks has failed."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         try:
             tally = PROOFS[name](Place(Path(work), forks, share))
-        except (OSError, RuntimeError) as error:  # no strace, no right to mount, or an undisturbed training that failed
+        except (PermissionError, FileNotFoundError) as error:  # no strace, or no right to mount a disk
             tally = Tally(name, note=f"could not be run: {error}")
+        except Exception as error:  # a proof that breaks has proved nothing, and must not hide the others
+            tally = Tally(name, total=1, failures=[f"the proof itself broke: {type(error).__name__}: {error}"])
     return {
         "proof": name, "promise": tally.promise, "test": tally.test, "passed": tally.passed, "total": tally.total, "note": tally.note,
         "failures": tally.failures[:5], "share": share, "seconds": round(time.monotonic() - started, 1),

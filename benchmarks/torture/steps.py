@@ -29,7 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "averaged": {"train.ema_decay": 0.9, "train.keep": "averaged"},
     "plateau": {"train.schedule": "plateau", "train.plateau_patience": 0, "train.learning_rate": 0.05},
-    "muon, one cycle, mixup": {"train.optimizer": "muon", "train.schedule": "one_cycle", "augment.mixup_alpha": 0.4},
+    "muon, one cycle, mixup": {"train.optimizer": "muon", "train.schedule": "one_cycle", "augment.mixup_alpha": 0.4, "network.dense": [8]},
     "balanced, clipped, last": {"train.sampling": "balanced", "train.clip_norm": 1.0, "train.keep": "last", "train.l2_convolution": 1e-3},
 }
 
