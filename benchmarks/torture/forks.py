@@ -38,7 +38,7 @@ THREADLESS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MAL
 MODULES = (
     "rung.cli", "rung.display", "rung.recipes", "rung.workbench", "rung.pipeline.execute", "rung.pipeline.reporting", "rung.pipeline.testing",
     "rung.pipeline.predicting", "rung.data.load", "torch._dynamo", "torch.utils._device", "sklearn.datasets", "sklearn.metrics",
-    "sklearn.model_selection", "scipy.stats", "scipy.special", "tomlkit", "matplotlib.backends.backend_svg", "PIL.PngImagePlugin", "PIL.JpegImagePlugin",
+    "sklearn.model_selection", "scipy.stats", "scipy.special", "tomlkit", "PIL.PngImagePlugin", "PIL.JpegImagePlugin",
 )  # fmt: skip
 
 
