@@ -89,7 +89,7 @@ def _disks(place: Place) -> Tally:
 
 
 def _memory(place: Place) -> Tally:
-    return limits.out_of_memory(place.forks, place.work, (1024, 512, 1200)[: place.of(3)])
+    return limits.out_of_memory(place.forks, place.work, (1024, 900, 1200)[: place.of(3)])
 
 
 def _growth(place: Place) -> Tally:

@@ -26,7 +26,7 @@ from benchmarks.torture.runs import NAME, TRAININGS, Training, content, differs,
 from benchmarks.torture.tally import Tally
 
 RESUME = ["resume", NAME, "--out", "."]
-NOTHING = "there is nothing to go on with", f"there is no run '{NAME}'"
+NOTHING = "there is nothing to go on with", f"there is no run '{NAME}'", f"{NAME} is not a run: it has no recipe.toml"
 
 # An own loss that sends the process a signal in the middle of a step: it is called once a step, and once for each validation.
 STOPPING = """
@@ -220,8 +220,7 @@ def _resumed(forks: Forks, whole: Unbroken, folder: Path) -> str | None:
 def _stopped_badly(forks: Forks, whole: Unbroken, folder: Path, ended: Ended, number: int) -> str | None:
     has_run = (folder / NAME / "recipe.toml").exists()
     is_over = (folder / NAME / "report.html").exists()
-    # Before the first line of the command and after its last one, a signal does what it does to any process.
-    codes = (128 + number, 0) if has_run and not is_over else (128 + number, 0, -number)
+    codes = (128 + number, 0) if has_run else (128 + number, 0, -number)  # before its first line, a signal does what it does to any process
     if ended.code not in codes or "Traceback" in ended.err or ended.left_over or ended.seconds > whole.seconds + 30:
         return f"ended with {ended.code} after {ended.seconds:.1f} s: {ended.err}"
     # Between the file that makes it a run and the next line of the command, the message cannot know of it yet.

@@ -37,12 +37,13 @@ def full_disks(forks: Forks, work: Path, count: int, seed: int = 2) -> Tally:
     )
     draw = Random(seed)
     wholes = [unbroken(forks, training, work / "unbroken") for training in TRAININGS[:3]]
+    rooms = [int(1.2 * sum(len(value) for value in whole.content.values() if isinstance(value, bytes))) + (256 << 10) for whole in wholes]
     codes: Counter[int] = Counter()
     with mounted(work / "disk", "64m") as disk:
         for number in range(count):
             whole = wholes[number % len(wholes)]
             failure = None
-            room = draw.randrange(0, 3 << 20)
+            room = draw.randrange(0, rooms[number % len(wholes)])
             shutil.rmtree(disk / NAME, ignore_errors=True)
             with (disk / "filler").open("wb") as filler:
                 os.posix_fallocate(filler.fileno(), 0, max(_free(disk) - room, 1))

@@ -1,16 +1,32 @@
 """`python -m rung`, and `rung`, are the command line."""
 
+import os
 import signal
+import sys
+from types import FrameType
+
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> None:
-    """Run the command line."""
-    # While it is being imported, and after it has ended, Ctrl-C ends the process without Python's traceback.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Run the command line and end the process with its exit code."""
+    code: int | None = None
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # The command is being imported, or has ended and the process is being taken apart: nothing is left to do, and the code stands.
+        os._exit(128 + number if code is None else code)
+
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and a shell's background jobs set it
+            signal.signal(number, end)
     from rung import cli
 
-    cli.main()
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -262,15 +262,15 @@ def _stopped_at_once() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; every error that is the user's to mend becomes one message and its exit code."""
-    try:
-        with _stopped_at_once():
+    with _stopped_at_once():
+        try:
             app()
-    except RungError as error:
-        print(f"rung: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # whoever read the output has gone: nothing is left to say to them
-        sys.exit(0)
+        except RungError as error:
+            print(f"rung: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read the output has gone: nothing is left to say to them
+            sys.exit(0)
 
 
 if __name__ == "__main__":
