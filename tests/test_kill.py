@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.torture import kills, runs
 from benchmarks.torture.forks import Forks
+from benchmarks.torture.page import render
 
 
 def test_killed_at_20_moments_of_its_life_a_run_goes_on_to_the_same_bits(forks: Forks, tmp_path: Path) -> None:
@@ -67,3 +68,18 @@ def test_a_signal_after_the_last_step_is_not_lost(forks: Forks, tmp_path: Path) 
     assert ended.code == 128 + signal.SIGTERM
     assert not (tmp_path / runs.NAME / "scores.json").exists()
     assert forks.run(kills.RESUME, tmp_path).code == 0
+
+
+def test_a_test_part_that_was_being_opened_is_opened_again(forks: Forks, tmp_path: Path) -> None:
+    tally = kills.killed_tests(forks, tmp_path, 6)
+    assert tally.failures == []
+
+
+def test_the_page_of_promises_shows_what_was_run_and_what_failed() -> None:
+    row = {"proof": "a", "promise": "A", "test": "t", "passed": 3, "total": 4, "note": "", "failures": ["it broke"], "drawn": True, "share": 0.1}
+    row |= {"seconds": 1.0, "date": "2026-11-20", "commit": "0123456789ab+changes", "cores": 2, "torch": "2", "numpy": "2", "python": "3", "processor": "x"}
+    row["system"] = "Linux"
+    page = render([{**row, "passed": 4, "failures": []}, row, {**row, "proof": "b", "total": 0, "passed": 0, "failures": []}], ["a", "b"])
+    assert "| [A](#a) | 3 of 4 |  | 10% | 2026-11-20 | 012345678+ |" in page
+    assert "- a: it broke" in page
+    assert "| [A](#b) | not run |" in page

@@ -61,6 +61,10 @@ def _stops(place: Place) -> Tally:
     return kills.stops(place.forks, place.work, place.of(100))
 
 
+def _tests_killed(place: Place) -> Tally:
+    return kills.killed_tests(place.forks, place.work, place.of(50))
+
+
 def _steps_saved(place: Place) -> Tally:
     return kills.stops_in_steps(place.forks, place.work, Random(4).sample(range(1, 40), min(39, place.of(39))))
 
@@ -127,6 +131,7 @@ PROOFS: dict[str, Callable[[Place], Tally]] = {
     "kills": _kills,
     "starts": _starts,
     "stops": _stops,
+    "test-killed": _tests_killed,
     "sigterm-in-a-step": _steps_saved,
     "ctrl-c-in-a-step": _interrupts,
     "save-killed": _save_kills,
@@ -152,7 +157,7 @@ def prove(name: str, forks: Forks, share: float) -> dict[str, Any]:
             tally = Tally(name, total=1, failures=[f"the proof itself broke: {type(error).__name__}: {error}"])
     return {
         "proof": name, "promise": tally.promise, "test": tally.test, "passed": tally.passed, "total": tally.total, "note": tally.note,
-        "failures": tally.failures[:5], "share": share, "seconds": round(time.monotonic() - started, 1),
+        "failures": tally.failures[:5], "drawn": tally.drawn, "share": share, "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
 
 

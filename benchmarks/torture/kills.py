@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 from benchmarks.torture.forks import ROOT, Ended, Forks
 from benchmarks.torture.runs import NAME, TRAININGS, Training, content, differs, fresh
 from benchmarks.torture.tally import Tally
+from rung.store import atomic, ledger
 
 RESUME = ["resume", NAME, "--out", "."]
 NOTHING = "there is nothing to go on with", f"there is no run '{NAME}'", f"{NAME} is not a run: it has no recipe.toml"
@@ -88,7 +90,8 @@ def kills(forks: Forks, work: Path, count: int, seed: int = 0) -> Tally:
     tally = Tally(
         "A run that was killed goes on to what it would have been",
         "kill -9 of the process group at random moments of a training of digits, every fourth resume killed too, then `rung resume`: weights, predictions, "
-        "scores, rows and the last checkpoint equal those of an unbroken run to the bit",
+        "scores, rows and the last checkpoint equal those of an unbroken run to the bit, and no process outlives its group",
+        drawn=True,
     )
     places: Counter[str] = Counter()
     draw = Random(seed)
@@ -107,6 +110,7 @@ def stops(forks: Forks, work: Path, count: int, seed: int = 1) -> Tally:
         "A run that is told to stop ends with the right code, without a traceback, and can be gone on with",
         "SIGTERM, SIGINT or SIGHUP, once or twice, at random moments from the first line of the command to after its report: exit code 143, 130 or 129 "
         "(0 after the end), a message that names `rung resume` once there is a run, then the bits of an unbroken run",
+        drawn=True,
     )
     draw = Random(seed)
     codes: Counter[int] = Counter()
@@ -126,8 +130,8 @@ def stops(forks: Forks, work: Path, count: int, seed: int = 1) -> Tally:
 def stops_in_steps(forks: Forks, work: Path, steps: Sequence[int], signals: Sequence[str] = ("SIGTERM",)) -> Tally:
     """Send the signals in the middle of these steps (from 1): the step is finished and saved."""
     tally = Tally(
-        "SIGTERM and Ctrl-C finish the step, save and say how to go on, within 30 s",
-        f"{' and '.join(signals)} from inside a step: exit code 128 + the signal, the checkpoint is of that very step, the message names `rung resume`",
+        f"{signals[0]} finishes the step, saves and says how to go on, within 30 s",
+        f"{', '.join(signals)} from inside a step: exit code 128 + the signal, the checkpoint is of that very step, the message names `rung resume`",
     )
     # One step an epoch would do without a validation between: the loss is called in steps only when the epoch has not ended.
     training = Training({"train.epochs": 2, "train.batch_size": 8, "train.loss": "stopping.py:loss", "data.per_class": 50})
@@ -149,11 +153,37 @@ def stops_in_steps(forks: Forks, work: Path, steps: Sequence[int], signals: Sequ
     return tally
 
 
+def killed_tests(forks: Forks, work: Path, count: int, seed: int = 6) -> Tally:
+    """Kill `rung test` at moments of its whole life, and ask again."""
+    tally = Tally(
+        "A test part that was being opened when its process was killed is opened again, with the same scores, and every opening is in the ledger",
+        "kill -9 of `rung test` at random moments, then `rung test` again: the scores of an unbroken test, and a ledger that verifies",
+        drawn=True,
+    )
+    words = ["test", NAME, "--out", "."]
+    unbroken(forks, TRAININGS[1], work / "finished")
+    ended = forks.run(words, shutil.copytree(work / "finished", work / "tested"))
+    expected = atomic.read_json(work / "tested" / NAME / "scores.json")
+    for share in moments(count, seed):
+        shutil.rmtree(work / "trial", ignore_errors=True)
+        folder = shutil.copytree(work / "finished", work / "trial")
+        forks.run(words, folder, signals=[(share * ended.seconds, signal.SIGKILL)])
+        again = forks.run(words, folder)
+        failure = None if again.code == 0 else f"ended with {again.code}: {again.err}"
+        if failure is None and atomic.read_json(folder / NAME / "scores.json") != expected:
+            failure = "the scores are others"
+        if failure is None and ledger.verify(folder) < 1:
+            failure = "no opening is in the ledger"
+        tally.count(failure and f"killed at {share:.4f} of its life: {failure}")
+    return tally
+
+
 def real_deaths(work: Path, seconds: Sequence[float], whole: Unbroken) -> Tally:
     """Kill real processes after so many seconds, in their imports and after, and go on with real processes."""
     tally = Tally(
         "A new process that is killed while it starts leaves nothing, or a run that can be gone on with",
         "kill -9 of `python -m rung train digits` after random seconds, then `rung resume`",
+        drawn=True,
     )
     for after_s in seconds:
         folder = fresh(work / "trial")

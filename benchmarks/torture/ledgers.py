@@ -88,6 +88,7 @@ def tally(root: Path, writers: int, count: int, kills: int) -> Tally:
     return Tally(
         "An opening of a test set that was acknowledged is in the ledger, once",
         f"{writers} processes write {count:,} openings each, {kills} times one of them is killed and goes on",
+        drawn=True,
         total=acknowledged,
         failures=failures,
     )

@@ -34,6 +34,7 @@ def full_disks(forks: Forks, work: Path, count: int, seed: int = 2) -> Tally:
         "A full disk costs nothing but the time until there is room",
         "a training on a mounted file system of 64 MB with random room left: exit code 4, a message with path, bytes needed and free and how to go on; "
         "after room is made, doing what it says gives the bits of an unbroken run",
+        drawn=True,
     )
     draw = Random(seed)
     wholes = [unbroken(forks, training, work / "unbroken") for training in TRAININGS[:3]]

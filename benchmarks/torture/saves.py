@@ -132,6 +132,7 @@ def small_disk(disk: Path, sizes: list[int]) -> Tally:
     tally = Tally(
         "Saves on a disk that fills up keep the last that was whole",
         "saves of random sizes on a real file system of 64 MB: what loads is the last that was saved, the message has path, needed and free",
+        drawn=True,
     )
     checkpoints = prepare(disk / "run")
     last = OLD
@@ -154,6 +155,7 @@ def damage(work: Path, flips: int, truncations: int, seed: int = 0) -> Tally:
     tally = Tally(
         "Damage to the newest checkpoint is found, and the one before is used",
         f"{flips:,} single bits flipped and {truncations:,} ends cut off, in data and slot file: all found, the one before loads, both are named",
+        drawn=True,
     )
     draw = Random(seed)
     checkpoints = prepare(work / "damaged")

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """How many trials a promise was put to, and what went wrong. test: what was done, in words; note: what must be known beside it."""
+    """How many trials a promise was put to, and what went wrong.
+
+    test: what was done, in words; note: what must be known beside it; drawn: the trials were drawn at random from very many,
+    so that their number says how rare a failure must be (else they are all there are, or a few chosen ones).
+    """
 
     promise: str
     test: str = ""
     note: str = ""
+    drawn: bool = False
     total: int = 0
     failures: list[str] = field(default_factory=list)
 
