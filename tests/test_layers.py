@@ -9,7 +9,7 @@ import rung
 
 SOURCE = Path(rung.__file__).parent
 LAYERS = [
-    "errors", "keys", "store", "recipe", "recipes", "own", "data", "models", "training", "evaluate", "explain", "reports", "pipeline", "workbench",
+    "errors", "keys", "store", "recipe", "recipes", "own", "data", "models", "training", "evaluate", "explain", "audit", "reports", "pipeline", "workbench",
     "estimator", "display", "cli", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
