@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rung.data.decode import FORMATS, UnreadableImage, decode, read_file
+from rung.data.decode import UnreadableImage, decode, read_file
+from rung.data.imageset import FORMATS
 from rung.errors import DataError
 from rung.recipe import Pixels
 from rung.store import atomic
@@ -122,6 +123,22 @@ def test_reduced_jpegs_are_smaller_and_only_when_asked() -> None:
     data = encoded(Image.fromarray(RGB).resize((400, 240)), "JPEG")
     assert decode(data, Pixels(size=50)).image.shape == (240, 400, 3)
     assert decode(data, Pixels(size=50, reduced_jpeg=True)).image.shape == (60, 100, 3)
+
+
+@pytest.mark.parametrize("quality", [1, 10, 35, 49, 50, 75, 90, 95, 100])
+def test_the_quality_of_a_jpeg_is_found_by_its_table(quality: int) -> None:
+    picture = Image.fromarray(RGB)
+    assert decode(encoded(picture, "JPEG", quality=quality), Pixels()).quality == quality
+    assert decode(encoded(picture.convert("L"), "JPEG", quality=quality, progressive=True), Pixels()).quality == quality
+    assert decode(encoded(picture, "PNG"), Pixels()).quality == 0
+
+
+def test_the_size_as_stored_is_that_before_turn_and_reduction() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(RGB).resize((400, 240)), "JPEG", exif=exif)
+    decoded = decode(data, Pixels(size=50, reduced_jpeg=True))
+    assert (decoded.stored, decoded.image.shape) == ((240, 400), (100, 60, 3))
 
 
 def test_a_path_and_its_bytes_decode_alike(tmp_path: Path) -> None:

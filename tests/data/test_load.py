@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from rung.data import files
-from rung.data.imageset import TEST, TRAIN, VALIDATION, ImageSet, pixel_digest
+from rung.data.imageset import FACTS, FORMATS, TEST, TRAIN, VALIDATION, ImageSet, pixel_digest
 from rung.data.load import from_arrays, is_name, load
 from rung.errors import DataError, RecipeError
 from rung.recipe import Data, Pixels
@@ -64,6 +64,28 @@ def test_the_same_digits_as_files_are_the_same_images(digits_folder: Path) -> No
     assert [images.classes[k] for k in images.labels] == [reference.classes[k] for k in reference.labels[rows]]
     assert images.root_names == ("digits",)
     assert images.warnings == images.remarks == ()
+
+
+def test_facts_tell_what_each_file_is(tmp_path: Path) -> None:
+    fill(tmp_path / "a", 1, (10, 14))
+    fill(tmp_path / "b", 30)
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "b" / "5.png", "JPEG", quality=60)
+    (tmp_path / "b" / "7.png").write_bytes(b"")
+    images = loaded(tmp_path)
+    assert images.facts is not None
+    rows = {source: dict(zip(FACTS.names or (), row.item(), strict=True)) for source, row in zip(images.sources, images.facts, strict=True)}
+    size = (tmp_path / "b" / "5.png").stat().st_size
+    assert len(rows) == 30
+    assert rows["b/5.png"] == {"bytes": size, "height": 20, "width": 30, "format": FORMATS.index("JPEG"), "quality": 60}
+    assert (rows["a/0.png"]["height"], rows["a/0.png"]["width"], rows["a/0.png"]["format"]) == (10, 14, FORMATS.index("PNG"))
+    assert images.take(np.array([2])).facts == images.facts[2:3]
+
+
+def test_facts_of_rows_that_come_from_no_file_are_zero(digits_folder: Path) -> None:
+    assert loaded("digits").facts is None
+    facts = loaded("digits", digits_folder).facts
+    assert facts is not None
+    assert (facts["bytes"] > 0).tolist() == [False] * 1797 + [True] * 300
 
 
 def test_no_source_and_unknown_sources(tmp_path: Path) -> None:

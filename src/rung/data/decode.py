@@ -9,7 +9,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from rung.data.imageset import FORMATS
 from rung.data.sniff import bytes_after_end, starts_like, what_it_is
 from rung.errors import DataError
 from rung.recipe import Pixels
 from rung.store import atomic
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 178_956_970
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 4 * 2**20
@@ -37,6 +37,14 @@ _MAX_PIXELS_PER_RAW_BYTE = 8
 
 # What Pillow raises on damaged files; anything else is a mistake of ours and must be seen.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError)
+
+# The luminance table that libjpeg scales by a quality of 1..100 (ITU-T T.81, table K.1), row by row.
+_LUMINANCE = np.array(
+    [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+     18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99]
+)  # fmt: skip
+_SCALES = np.array([5000 // q if q < 50 else 200 - 2 * q for q in range(1, 101)])
+_TABLE_SUMS = np.clip((_LUMINANCE * _SCALES[:, None] + 50) // 100, 1, 255).sum(axis=1)  # of quality 1..100, ever smaller
 
 _ORIENTATION = 0x0112
 _BROKEN_EXIF = "broken EXIF data ignored"
@@ -52,7 +60,8 @@ class Decoded:
     """One image as it is: uint8 (H,W,C), C is 1 where all channels are equal, else 3.
 
     format: as Pillow names it; repairs: what was changed to read it; frames: whether it holds more than the first
-    frame, which is the one read; trailing: bytes after its end.
+    frame, which is the one read; trailing: bytes after its end; stored: height and width as the file has them, before any
+    turn or reduction; quality: see ImageSet.facts.
     """
 
     image: npt.NDArray[np.uint8]
@@ -60,6 +69,8 @@ class Decoded:
     repairs: tuple[str, ...]
     frames: bool
     trailing: int
+    stored: tuple[int, int]
+    quality: int
 
 
 def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
@@ -72,7 +83,10 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
         raise UnreadableImage("is empty (0 bytes)")
     repairs: list[str] = []
     with _listening() as heard:
-        picture = _opened(data, pixels)
+        picture = _opened(data)
+        width, height = picture.size
+        if pixels.reduced_jpeg and isinstance(pixels.size, int):
+            picture.draft(None, (pixels.size, pixels.size))  # None keeps the mode
         orientation = _orientation(picture, repairs)
         try:
             picture.load()
@@ -88,7 +102,7 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
     if orientation != 1:
         repairs.append(f"turned by its EXIF orientation {orientation}")
     trailing = 0 if frames else bytes_after_end(data, picture.format or "")
-    return Decoded(_one_channel_if_grey(image), picture.format or "", tuple(repairs), frames, trailing)
+    return Decoded(_one_channel_if_grey(image), picture.format or "", tuple(repairs), frames, trailing, (height, width), _quality(picture))
 
 
 def read_file(path: Path | str) -> bytes:
@@ -124,7 +138,7 @@ def _unreadable(error: OSError, path: Path | str, verb: str) -> DataError:
     return UnreadableImage(f"cannot be {verb} ({error.strerror})")
 
 
-def _opened(data: bytes, pixels: Pixels) -> Image.Image:
+def _opened(data: bytes) -> Image.Image:
     known = what_it_is(data)
     if known:
         raise UnreadableImage(known)
@@ -146,9 +160,13 @@ def _opened(data: bytes, pixels: Pixels) -> Image.Image:
     metadata = sum(len(v) for v in picture.info.values() if isinstance(v, str | bytes))
     if metadata > MAX_METADATA_BYTES:
         raise UnreadableImage(f"carries {metadata / 2**20:.0f} MB of text or colour profile, more than {MAX_METADATA_BYTES // 2**20} MB")
-    if pixels.reduced_jpeg and isinstance(pixels.size, int):
-        picture.draft(None, (pixels.size, pixels.size))  # None keeps the mode
     return picture
+
+
+def _quality(picture: Image.Image) -> int:
+    """Return the quality whose table sums up nearest to the luminance table of a JPEG, 1..100; 0 for other formats."""
+    table: Sequence[int] | None = getattr(picture, "quantization", {}).get(0)
+    return 1 + int(np.abs(_TABLE_SUMS - sum(table)).argmin()) if table else 0
 
 
 def _orientation(picture: Image.Image, repairs: list[str]) -> int:

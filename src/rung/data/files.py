@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rung.data.decode import UnreadableImage, decode, read_file
 from rung.data.found import Files, Found, Progress, Refused
-from rung.data.imageset import FileNote, grey_rows, pixel_digest, pixel_digests
+from rung.data.imageset import FACTS, FORMATS, FileNote, grey_rows, pixel_digest, pixel_digests
 from rung.data.pixels import AUTO_SIZE, fit, fit_all
 from rung.data.sniff import extension_fits
 from rung.errors import DataError
@@ -36,13 +36,14 @@ _ODD = {
 class Fitted:
     """Images of one source, ready: uint8 (n,S,S,C), the rows they are of the source (int64), their digests (int64).
 
-    grey: how many are grey as they lie there.
+    grey: how many are grey as they lie there; facts: as in ImageSet.
     """
 
     images: npt.NDArray[np.uint8]
     rows: npt.NDArray[np.int64]
     digests: npt.NDArray[np.int64]
     grey: int
+    facts: npt.NDArray[np.void] | None = None
     refused: tuple[Refused, ...] = ()
     repaired: tuple[FileNote, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ class _One:
     image: npt.NDArray[np.uint8]
     digest: int
     grey: bool
+    facts: tuple[int, int, int, int, int]
     repairs: tuple[str, ...]
     odd: tuple[str, ...]
 
@@ -93,6 +95,7 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
     assert isinstance(found.images, Files)
     shelf = _Shelf(len(found), pixels)
     digests = np.empty(len(found), np.int64)
+    facts = np.zeros(len(found), FACTS)
     keep = np.ones(len(found), dtype=bool)
     grey = 0
     refused: list[Refused] = []
@@ -108,7 +111,7 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
                     refused.append(Refused(found.sources[row], result, int(found.labels[row])))
                     continue
                 shelf.put(row, result.image)
-                digests[row] = result.digest
+                digests[row], facts[row] = result.digest, result.facts
                 grey += result.grey
                 repaired.extend(FileNote(found.sources[row], reason) for reason in result.repairs)
                 for kind in result.odd:
@@ -117,9 +120,9 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
                 progress(min(start + _CHUNK_FILES, len(found)), len(found))
     rows, images = np.flatnonzero(keep), shelf.images
     if len(rows) < len(found):
-        images, digests = images[rows], digests[rows]
+        images, digests, facts = images[rows], digests[rows], facts[rows]
     notes = tuple(_ODD[kind].format(n=len(at), example=found.sources[at[0]]) for kind, at in sorted(odd.items()))
-    return Fitted(images, rows, digests, grey, tuple(refused), tuple(repaired), notes)
+    return Fitted(images, rows, digests, grey, facts, tuple(refused), tuple(repaired), notes)
 
 
 def fit_array(found: Found, pixels: Pixels) -> Fitted:
@@ -175,7 +178,8 @@ def _listed(refused: Sequence[Refused]) -> str:
 def _decode_one(base: str, pixels: Pixels, draft: Pixels, path: str) -> _One | str:
     """Return one image, fitted, with as many channels as it has or the recipe asks for; or the reason why there is none."""
     try:
-        decoded = decode(read_file(os.path.join(base, path)), draft)
+        data = read_file(os.path.join(base, path))
+        decoded = decode(data, draft)
     except UnreadableImage as error:
         return str(error)
     height, width, own = decoded.image.shape
@@ -188,7 +192,8 @@ def _decode_one(base: str, pixels: Pixels, draft: Pixels, path: str) -> _One | s
     )
     channels = {"grey": 1, "rgb": 3, "auto": own}[pixels.colour]
     image = fit(decoded.image, _own_size(decoded.image.shape, pixels), channels, pixels)
-    return _One(image, pixel_digest(decoded.image), own == 1, decoded.repairs, tuple(kind for kind, is_so in odd if is_so))
+    facts = (len(data), *decoded.stored, FORMATS.index("JPEG" if decoded.format == "MPO" else decoded.format), decoded.quality)
+    return _One(image, pixel_digest(decoded.image), own == 1, facts, decoded.repairs, tuple(kind for kind, is_so in odd if is_so))
 
 
 def _pool() -> ThreadPoolExecutor:

@@ -16,6 +16,9 @@ VALIDATION: Final = 1
 TEST: Final = 2
 PARTS: Final = ("train", "validation", "test")
 
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FACTS: Final = np.dtype([("bytes", "<i8"), ("height", "<i4"), ("width", "<i4"), ("format", "u1"), ("quality", "u1")])
+
 
 @dataclass(frozen=True, slots=True)
 class FileNote:
@@ -35,6 +38,9 @@ class ImageSet:
     parts: int8 (N,), TRAIN, VALIDATION or TEST as the data give it; all TRAIN where they give none.
     roots: N small integers, indices into `root_names`: the root or split folder of each row (train5, or the source's name).
     digests: int64 (N,), of each row's decoded pixels before resizing and colour change; equal images have equal digests.
+    facts: FACTS (N,), what each row's file is beside its pixels; None where no row comes from a file. bytes: its size, 0 for a row
+    that comes from no file (then the rest is 0 too); height, width: pixels as stored, before any turn; format: index into FORMATS;
+    quality: of a JPEG 1..100, estimated from its quantisation table, 0 if unknown.
     coarse: for each class the name of its group, or None.
     groups: int64 (N,), rows of one group (same subject) must stay in one part; None: no groups known.
     dropped, repaired: every file that was left out, or read otherwise than it lies there; warnings: what may be wrong;
@@ -51,6 +57,7 @@ class ImageSet:
     roots: npt.NDArray[np.int64]
     root_names: tuple[str, ...]
     digests: npt.NDArray[np.int64]
+    facts: npt.NDArray[np.void] | None = None
     coarse: tuple[str, ...] | None = None
     groups: npt.NDArray[np.int64] | None = None
     dropped: tuple[FileNote, ...] = ()
@@ -72,6 +79,7 @@ class ImageSet:
             parts=self.parts[rows],
             roots=self.roots[rows],
             digests=self.digests[rows],
+            facts=None if self.facts is None else self.facts[rows],
             groups=None if self.groups is None else self.groups[rows],
         )
 

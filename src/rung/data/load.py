@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data import classes as naming
-from rung.data.files import check_left_out, decode_files, fit_array, together
+from rung.data.files import Fitted, check_left_out, decode_files, fit_array, together
 from rung.data.formats import arrays, cifar, digits, folder, npz
 from rung.data.found import Files, Found, Progress
-from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
+from rung.data.imageset import FACTS, PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
 from rung.data.pixels import fit_all
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
@@ -225,12 +225,19 @@ def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Prog
         roots=np.concatenate([f.roots + offset for f, offset in zip(sources, offsets, strict=True)]),
         root_names=names,
         digests=np.concatenate([d.digests for d in decoded]),
+        facts=_facts(decoded),
         coarse=None if coarse is None or None in coarse else tuple(c for c in coarse if c is not None),
         dropped=tuple(FileNote(r.path, r.reason) for r in refused),
         repaired=tuple(note for f, d in zip(sources, decoded, strict=True) for note in (*f.repaired, *d.repaired)),
         warnings=tuple(w for f, d in zip(sources, decoded, strict=True) for w in (*f.warnings, *d.warnings)),
         remarks=(*(r for f in sources for r in f.remarks), *remarks),
     )
+
+
+def _facts(decoded: Sequence[Fitted]) -> npt.NDArray[np.void] | None:
+    if all(d.facts is None for d in decoded):
+        return None
+    return np.concatenate([np.zeros(len(d.rows), FACTS) if d.facts is None else d.facts for d in decoded])
 
 
 def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:

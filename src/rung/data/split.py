@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rung.data.imageset import TEST, TRAIN, VALIDATION, ImageSet
+from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, ImageSet
 from rung.errors import DataError, did_you_mean
 from rung.keys import permutation
 from rung.recipe import Split
@@ -23,6 +23,10 @@ class Splits:
     validation: Rows
     test: Rows
     how: str
+
+    def counts(self) -> dict[str, int]:
+        """Return {part: rows}, of parts that have some."""
+        return {part: len(rows) for part in PARTS if len(rows := getattr(self, part))}
 
 
 def make_splits(images: ImageSet, split: Split, seed: int) -> Splits:
