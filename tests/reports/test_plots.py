@@ -10,7 +10,7 @@ from rung.evaluate import ranking
 from rung.evaluate.predictions import Predictions
 from rung.reports import plots
 from rung.reports.plots import Curve, Marks
-from rung.reports.words import PERCENT
+from rung.words import PERCENT
 
 CURVES = [Curve("train", "train", "train_loss"), Curve("validation", "validation", "validation_loss")]
 NONE = Marks(None, None, None)

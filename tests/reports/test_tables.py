@@ -9,7 +9,7 @@ from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.reports import tables
 from rung.reports.inputs import ReportInput
-from rung.reports.words import PERCENT
+from rung.words import PERCENT
 
 
 def test_scores_stand_side_by_side_with_their_intervals(digits_report: ReportInput) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from rung.explain import mistakes
 from rung.reports.finding import Finding
 from rung.reports.inputs import ReportInput
-from rung.reports.words import listing, percent, percent_range, plural, points, quoted
+from rung.words import listing, percent, percent_range, plural, points, quoted
 
 _NAMED = 6  # classes named in one sentence
 _SURE = 0.9

@@ -8,7 +8,7 @@ from rung.reports import answers_findings, training_findings
 from rung.reports.finding import LABELS, Finding
 from rung.reports.inputs import ReportInput
 from rung.reports.tables import score_text
-from rung.reports.words import count, listing, plural
+from rung.words import count, listing, plural
 
 __all__ = ["LABELS", "Finding", "findings", "verdict"]
 

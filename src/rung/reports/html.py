@@ -8,7 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from rung.reports import view_answers, view_run, words
+from rung import words
+from rung.reports import view_answers, view_run
 from rung.reports.inputs import ReportInput
 
 _TEMPLATES = Path(__file__).parent / "templates"

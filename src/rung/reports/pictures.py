@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.reports.svg import document, segment, text
-from rung.reports.words import shorten
+from rung.words import shorten
 
 SMALLEST, LARGEST = 64, 128  # pixels a side that a picture is stored with
 _RIGHT, _WRONG = (0, 114, 178), (213, 94, 0)  # blue and vermilion that colour-blind readers tell apart

@@ -13,7 +13,7 @@ from rung.evaluate import calibration, ranking
 from rung.evaluate.intervals import wilson_bounds
 from rung.evaluate.predictions import Predictions
 from rung.reports.svg import Panel, box, document, nice_ticks, segment, text
-from rung.reports.words import PERCENT, decimal, percent, shorten
+from rung.words import PERCENT, decimal, percent, shorten
 
 MANY_CLASSES = 20  # above this, figures show ranges and the worst classes instead of every one
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)

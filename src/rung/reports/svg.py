@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from rung.reports.words import decimal, visible
+from rung.words import decimal, visible
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:

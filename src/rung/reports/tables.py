@@ -11,7 +11,7 @@ from rung.data.imageset import PARTS
 from rung.explain import mistakes
 from rung.recipe import OwnNetwork, Recipe, describe, flat
 from rung.reports.pictures import depth
-from rung.reports.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
+from rung.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
 
 Score = Mapping[str, Any]
 

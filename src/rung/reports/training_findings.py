@@ -11,7 +11,7 @@ from rung.explain.curves import Curves
 from rung.recipe import CNN, MLP, Recipe
 from rung.reports.finding import Finding
 from rung.reports.inputs import ReportInput
-from rung.reports.words import decimal, listing, percent, points
+from rung.words import decimal, listing, percent, points
 
 MONITORS: Final = {
     "validation_loss": "validation loss",

@@ -13,7 +13,7 @@ from rung.reports import pictures, plots, tables
 from rung.reports.finding import LABELS
 from rung.reports.findings import findings, verdict
 from rung.reports.inputs import ReportInput
-from rung.reports.words import PERCENT, decimals_of, percent, plural
+from rung.words import PERCENT, decimals_of, percent, plural
 
 _MATRIX_CLASSES = 20  # up to here the confusion table shows every count, above it is a map
 _LISTED_CLASSES = 24  # above this the lowest classes are shown and the rest is folded away

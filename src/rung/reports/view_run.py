@@ -9,7 +9,7 @@ from markupsafe import Markup
 from rung.reports import pictures, plots, tables
 from rung.reports.inputs import ReportInput
 from rung.reports.training_findings import MONITORS, in_training, read_curves
-from rung.reports.words import count, duration, listing, plural
+from rung.words import count, duration, listing, plural
 
 _NOTES = {"Files left out": "dropped", "Files repaired": "repaired"}
 _COMMON = {"validation_loss", "validation_accuracy", "validation_objective"}

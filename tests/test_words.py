@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.reports import words
+from rung import words
 
 
 @pytest.mark.parametrize(

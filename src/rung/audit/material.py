@@ -1,0 +1,45 @@
+"""What every check is given, and small helpers that several checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.data.imageset import PARTS, ImageSet
+from rung.data.split import Splits
+from rung.data.twins import Twins
+
+SHOWN: Final = 12  # groups of rows that a problem carries as evidence, at most
+
+
+@dataclass(frozen=True)
+class Material:
+    """Images, the parts that would be trained, chosen and tested on, the twins among the images, and the seed of all draws."""
+
+    images: ImageSet
+    splits: Splits
+    twins: Twins
+    seed: int
+
+    def part_of(self) -> npt.NDArray[np.int8]:
+        """Return for each row the index into PARTS of the split that it is in, -1 where it is in none, int8 (N,)."""
+        part = np.full(len(self.images), -1, np.int8)
+        for number, name in enumerate(PARTS):
+            part[getattr(self.splits, name)] = number
+        return part
+
+
+def across(pairs: npt.NDArray[np.int64], part: npt.NDArray[np.int8]) -> Iterator[tuple[str, str, npt.NDArray[np.int64]]]:
+    """Give ("train", "test", pairs between these two parts) and so on, the gravest first: train & test, validation & test, train & validation."""
+    of_pairs = np.sort(part[pairs], axis=1)
+    for low, high in ((0, 2), (1, 2), (0, 1)):
+        yield PARTS[low], PARTS[high], pairs[(of_pairs[:, 0] == low) & (of_pairs[:, 1] == high)]
+
+
+def shown(pairs: npt.NDArray[np.int64] | Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Return the first groups of rows as a problem carries them."""
+    return tuple(tuple(int(row) for row in group) for group in pairs[:SHOWN])
