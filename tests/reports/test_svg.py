@@ -6,13 +6,14 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rung.reports.svg import Panel, document, log_ticks, nice_ticks, text
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6), st.integers(3, 9))
+@example(1.0, 400401.0, 3)
 def test_ticks_are_round_inside_and_not_too_many(low: float, width: float, about: int) -> None:
     ticks = nice_ticks(low, low + width, about)
     assert 1 <= len(ticks) <= about + 1

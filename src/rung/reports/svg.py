@@ -19,7 +19,12 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
         return [low]
     raw = (high - low) / max(1, about - 1)
     magnitude = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= raw * 0.999)
+    steps = (magnitude, 2 * magnitude, 5 * magnitude, 10 * magnitude)
+    at = next(i for i, step in enumerate(steps) if step >= raw * 0.999)
+    return _multiples(steps[at], low, high) or _multiples(steps[at - 1], low, high)
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
