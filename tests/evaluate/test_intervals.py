@@ -20,6 +20,16 @@ def test_wilson_is_scipys(case, level):
     assert found.low <= found.value <= found.high
 
 
+@given(st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.5, 0.95, 0.999]))
+@settings(deadline=None)
+def test_exact_bounds_are_scipys(case, level):
+    hits, count = case
+    wanted = stats.binomtest(hits, count).proportion_ci(level, method="exact")
+    low, high = intervals.exact_bounds(hits, count, level)
+    assert (low, high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+    assert low <= hits / count <= high
+
+
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40))
 @settings(deadline=None)
 def test_student_is_scipys(values):

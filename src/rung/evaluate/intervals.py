@@ -66,6 +66,19 @@ def wilson_bounds(proportion: float, count: float, level: float) -> tuple[float,
     return max(low, 0.0), min(high, 1.0)
 
 
+def exact_bounds(hits: int, count: int, level: float) -> tuple[float, float]:
+    """Return the interval of a share of `count` > 0 images that holds it with at least `level`, however near 0 or 1 it is.
+
+    Clopper and Pearson, Biometrika 26, 1934. Wilson's is nearer to `level` on the mean over shares, and below it near 0 and 1.
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, count - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, count - hits, 1 - tail)) if hits < count else 1.0
+    return low, high
+
+
 def wilson(hits: int, count: int, level: float) -> Value:
     """Return the share hits / count with Wilson's interval; count > 0."""
     low, high = wilson_bounds(hits / count, count, level)

@@ -13,8 +13,6 @@ from rung.evaluate import intervals
 from rung.evaluate.intervals import Value
 from rung.evaluate.predictions import Predictions
 
-By = Literal["precision", "recall", "f1"]
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -38,7 +36,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Standing:
-    """A class whose score differs from the mean over classes; `value` has the interval, at its own level, that leaves the mean out."""
+    """A class whose recall differs from the mean over classes; `value` has the exact interval, at its own level, that leaves the mean out."""
 
     name: str
     side: Literal["above", "below"]
@@ -92,55 +90,41 @@ def _sign_test(larger: int, smaller: int) -> float:
     return min(1.0, 2 * float(bdtrc(larger - 1, larger + smaller, 0.5)))
 
 
-def standings(confusion: npt.ArrayLike, classes: Sequence[str], by: By = "recall", level: float = 0.95) -> tuple[Standing, ...]:
-    """Return the classes above the mean over classes, best first, then those below it, worst first; often none.
+def standings(confusion: npt.ArrayLike, classes: Sequence[str], level: float = 0.95) -> tuple[Standing, ...]:
+    """Return the classes whose recall is above the mean over classes, best first, then those below it, worst first; often none.
 
-    Only a class whose interval leaves out the mean is named. The intervals are at 1 - (1 - level) / K: the chance to name any class
-    by accident is 1 - level at most (Bonferroni).
+    Only a class whose exact interval leaves out the mean is named: near 100 % an approximate one would name a class for a single error.
+    The intervals are at 1 - (1 - level) / K: the chance to name any class by accident is 1 - level at most (Bonferroni).
     """
     counts = np.asarray(confusion, dtype=np.int64)
-    support, answered, hits = counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist(), np.diag(counts).tolist()
-    each = 1 - (1 - level) / len(classes)
-    values = {
-        "precision": [intervals.share(h, a, each, "-") for h, a in zip(hits, answered, strict=True)],
-        "recall": [intervals.share(h, s, each, "-") for h, s in zip(hits, support, strict=True)],
-        "f1": [intervals.f1(h, s + a - h, each, "-") for h, s, a in zip(hits, support, answered, strict=True)],
-    }[by]
-    named = [(value.value, name, value) for name, value in zip(classes, values, strict=True) if value.value is not None]
-    if not named:
+    hits, images = np.diag(counts).tolist(), counts.sum(axis=1).tolist()
+    shares = {name: right / of for name, right, of in zip(classes, hits, images, strict=True) if of}
+    if not shares:
         return ()
-    mean = float(np.mean([number for number, _, _ in named]))
-    above = [Standing(name, "above", value, mean) for _, name, value in sorted(named, key=lambda n: -n[0]) if value.low is not None and value.low > mean]
-    below = [Standing(name, "below", value, mean) for _, name, value in sorted(named, key=lambda n: n[0]) if value.high is not None and value.high < mean]
+    mean, each = sum(shares.values()) / len(shares), 1 - (1 - level) / len(classes)
+    bounds = {name: intervals.exact_bounds(right, of, each) for name, right, of in zip(classes, hits, images, strict=True) if of}
+
+    def standing(name: str, side: Literal["above", "below"]) -> Standing:
+        return Standing(name, side, intervals.with_interval(shares[name], *bounds[name], each, "Clopper and Pearson"), mean)
+
+    above = [standing(name, "above") for name in sorted(shares, key=lambda name: -shares[name]) if bounds[name][0] > mean]
+    below = [standing(name, "below") for name in sorted(shares, key=lambda name: shares[name]) if bounds[name][1] < mean]
     return (*above, *below)
 
 
 def worst(predictions: Predictions, count: int) -> tuple[Answer, ...]:
     """Return at most `count` wrong answers, those given with the highest probability first."""
-    confidence = _confidence(predictions)
-    wrong = np.flatnonzero(predictions.answers() != predictions.labels)
-    return _answers(predictions, wrong[np.argsort(-confidence[wrong], kind="stable")][:count])
-
-
-def least_sure(predictions: Predictions, count: int) -> tuple[Answer, ...]:
-    """Return at most `count` answers, right or wrong, those given with the lowest probability first."""
-    return _answers(predictions, np.argsort(_confidence(predictions), kind="stable")[:count])
-
-
-def _confidence(predictions: Predictions) -> npt.NDArray[np.float64]:
-    return predictions.probabilities()[np.arange(len(predictions.labels)), predictions.answers()]
-
-
-def _answers(predictions: Predictions, places: npt.NDArray[np.int64]) -> tuple[Answer, ...]:
     probabilities, answered, classes = predictions.probabilities(), predictions.answers(), predictions.classes
+    confidence = probabilities[np.arange(len(answered)), answered]
+    wrong = np.flatnonzero(answered != predictions.labels)
     return tuple(
         Answer(
             index=i,
             row=int(predictions.rows[i]),
             true=classes[predictions.labels[i]],
             answered=classes[answered[i]],
-            confidence=float(probabilities[i, answered[i]]),
+            confidence=float(confidence[i]),
             true_confidence=float(probabilities[i, predictions.labels[i]]),
         )
-        for i in places.tolist()
+        for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:count].tolist()
     )

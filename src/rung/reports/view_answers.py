@@ -85,7 +85,7 @@ def _classes(report: ReportInput) -> dict[str, Any]:
         "lowest_rows": lowest,
         "class_caption": (
             f"{what}, on the {report.shown_part} images, each score with its interval. Recall: of its images, the share found; precision: of the answers "
-            "that name it, the share that is right. Dashed: the mean recall; above and below average: where the interval excludes it, for all classes together."
+            "that name it, the share that is right. Dashed: mean recall; above, below average: where the exact interval for all classes together excludes it."
         ),
     }
 
