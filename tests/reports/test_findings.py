@@ -274,6 +274,12 @@ def test_few_errors_name_no_pair(make_report: MakeReport, answered: Answered) ->
     assert of_kind(make_report({"validation": answered("validation", balanced(99, 0), "abcd")}), "confusions") is None
 
 
+def test_many_errors_without_a_hardest_pair_are_not_called_few(make_report: MakeReport, answered: Answered) -> None:
+    confusion = [[60 if i == j else 20 for j in range(6)] for i in range(6)]
+    found = of_kind(make_report({"validation": answered("validation", confusion, "abcdef")}), "confusions")
+    assert found.sentence.startswith("The 600 validation errors fall on 15 pairs of classes: too evenly to say which pair is hardest; the first by count is")
+
+
 def test_two_classes_have_no_hardest_pair(make_report: MakeReport, answered: Answered) -> None:
     found = of_kind(make_report({"validation": answered("validation", [[50, 12], [5, 50]], ["benign", "malignant"])}), "confusions")
     assert found.sentence == "17 validation errors: 12 “benign” answered “malignant”, 5 the other way."
@@ -284,7 +290,25 @@ def test_sure_and_wrong(make_report: MakeReport, answered: Answered, confidence:
     report = make_report({"validation": answered("validation", balanced(90, 10), "abcd", confidence)})
     found = of_kind(report, "confident_mistakes")
     assert (found is not None) == there
-    assert not there or found.sentence.startswith("40 of the 40 wrong answers were")
+    assert not there or found.sentence.startswith("All 40 wrong answers were")
+
+
+def test_one_error_is_spoken_of_as_one(make_report: MakeReport, answered: Answered) -> None:
+    confusion = balanced(99, 0)
+    confusion[2][0] = 1
+    report = make_report({"validation": answered("validation", confusion, "abcd", 0.95)})
+    assert of_kind(report, "confusions").sentence == "There is 1 validation error: “c” answered “a”."
+    sure = of_kind(report, "confident_mistakes").sentence.replace("\u202f", " ")
+    assert sure == "The only wrong answer was given with a confidence of 90 % or more: look at it under Worst mistakes, for a look-alike or a wrong label."
+
+
+def test_some_of_the_wrong_answers_are_sure(make_report: MakeReport, answered: Answered) -> None:
+    made = answered("validation", balanced(90, 1), "abcd", 0.95)
+    doubtful = made.logits.copy()
+    wrong = np.flatnonzero(made.answers() != made.labels)
+    doubtful[wrong[1:]] /= 2
+    found = of_kind(make_report({"validation": replace(made, logits=doubtful)}), "confident_mistakes")
+    assert found.sentence.startswith("1 of the 4 wrong answers was given")
 
 
 @pytest.mark.parametrize(("confidence", "words"), [(0.99, "over-confident by 9.0 points"), (0.7, "under-confident by 20.0 points"), (0.9, "cannot tell")])

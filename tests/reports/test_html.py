@@ -176,7 +176,7 @@ def test_a_run_with_little_to_say_still_gives_a_page(make_report: MakeReport, an
     assert "training" not in ids
     assert "samples" not in ids
     assert "there is no test part" in page.text
-    assert "0 wrong answers" in page.text
+    assert "None: there is no wrong answer on the 10 train images." in page.text
 
 
 def test_a_class_without_images_is_a_dash(make_report: MakeReport, answered: Answered) -> None:

@@ -79,11 +79,14 @@ def confusions(report: ReportInput) -> Iterator[Finding]:
     ways = f"{most.first_as_second:,} {quoted(most.first)} answered {quoted(most.second)}, {most.second_as_first:,} the other way"
     if len(scores["classes"]) == 2:
         yield Finding("confusions", f"{errors}: {ways}.", numbers)
-    elif not _beats_none(most.errors, len(scores["classes"]), scores["level"]) or len(hardest) > _NAMED:
-        spread = f"fall on {plural(len(pairs), 'pair')} of classes" if total > 1 else "falls on one pair of classes"
+    elif total == 1:
+        true, answered = (most.first, most.second) if most.first_as_second else (most.second, most.first)
+        yield Finding("confusions", f"There is {errors}: {quoted(true)} answered {quoted(answered)}.", numbers)
+    elif not (beats := _beats_none(most.errors, len(scores["classes"]), scores["level"])) or len(hardest) > _NAMED:
+        spread = f"fall on {plural(len(pairs), 'pair')} of classes{', on each once' if most.errors == 1 else ''}"
+        why = "too evenly to say" if beats else "too few to say"
         first = f"; the first by count is {quoted(most.first)} and {quoted(most.second)} ({most.errors:,})" if most.errors > 1 else ""
-        once = ", on each once" if most.errors == 1 < total else ""
-        yield Finding("confusions", f"The {errors} {spread}{once}: too few to say which pair is hardest{first}.", numbers)
+        yield Finding("confusions", f"The {errors} {spread}: {why} which pair is hardest{first}.", numbers)
     elif len(hardest) == 1:
         share = f"{percent(most.share.value or 0)} of the {errors}, interval {percent_range(most.share.low or 0, most.share.high or 1)}"
         yield Finding("confusions", f"{quoted(most.first)} and {quoted(most.second)} are confused most: {share} ({ways}).", numbers)
@@ -105,10 +108,9 @@ def confident_mistakes(report: ReportInput) -> Iterator[Finding]:
     confidence = predictions.probabilities()[np.arange(len(answers)), answers]
     sure, total = int((confidence[wrong] >= _SURE).sum()), int(wrong.sum())
     if sure:
-        sentence = (
-            f"{sure:,} of the {plural(total, 'wrong answer')} {'was' if sure == 1 else 'were'} given with a confidence of {percent(_SURE, 0)} or more: "
-            "look at them under Worst mistakes, for look-alikes and for wrong labels."
-        )
+        which = "The only wrong answer" if total == 1 else f"All {total:,} wrong answers" if sure == total else f"{sure:,} of the {total:,} wrong answers"
+        was, them, cause = ("was", "it", "a look-alike or a wrong label") if sure == 1 else ("were", "them", "look-alikes and wrong labels")
+        sentence = f"{which} {was} given with a confidence of {percent(_SURE, 0)} or more: look at {them} under Worst mistakes, for {cause}."
         yield Finding("confident_mistakes", sentence, {"sure": sure, "wrong": total, "from": _SURE})
 
 

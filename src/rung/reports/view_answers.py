@@ -113,7 +113,7 @@ def _mistakes(report: ReportInput) -> dict[str, Any]:
     confusion = np.array(scores["confusion"])
     wrong = int(confusion.sum() - np.trace(confusion))
     shown, images = len(report.mistakes), plural(scores["images"], f"{report.shown_part} image")
-    which = "All" if shown == wrong else f"The worst {shown} of"
+    which = "The only" if wrong == 1 else f"All {wrong:,}" if shown == wrong else f"The worst {shown} of {wrong:,}"
     return {
         "mistakes": [
             {
@@ -127,8 +127,8 @@ def _mistakes(report: ReportInput) -> dict[str, Any]:
             for mistake in report.mistakes
         ],
         "mistakes_caption": (
-            f"{which} {plural(wrong, 'wrong answer')} on the {images}, the surest of them first. "
+            f"{which} wrong {'answer' if wrong == 1 else 'answers'} on the {images}{', the surest first' if shown > 1 else ''}. "
             "Bold: the label; below it the answer and its confidence, and what the label got."
         ),
-        "no_mistakes": f"No picture of a mistake is kept: {plural(wrong, 'wrong answer')} on {images}.",
+        "no_mistakes": f"None: there is no wrong answer on the {images}." if not wrong else f"{plural(wrong, 'wrong answer')} on {images}; no picture is kept.",
     }
