@@ -1,4 +1,4 @@
-"""Write docs/fields.md, the table of every field of a recipe, from src/rung/recipe.py.
+"""Write docs/fields.md, the table of every field of a recipe, from src/rung/recipe/fields.py.
 
 Run with: python docs/make_fields.py
 """
@@ -24,7 +24,7 @@ TITLES = {
 }
 HEAD = """# Every field of a recipe
 
-This page is written by `python docs/make_fields.py` from `src/rung/recipe.py`. What recipes are: [recipes.md](recipes.md).
+This page is written by `python docs/make_fields.py` from `src/rung/recipe/`. What recipes are: [recipes.md](recipes.md).
 
 "Default" is what a field is where neither a recipe nor `--set` says anything. It is not what `--recipe default` sets: `rung recipes default` shows that.
 """

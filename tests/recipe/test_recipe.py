@@ -1,4 +1,5 @@
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,11 @@ def test_every_field_has_a_description() -> None:
     ("settings", "words"),
     [
         ({"train.epoch": 3}, "there is no field 'train.epoch': did you mean 'train.epochs'"),
-        ({"epocs": 3}, "did you mean 'epochs'"),
+        ({"epocs": 3}, "there is no field 'epocs': did you mean 'train.epochs'?"),
+        ({"train.dense": [3]}, "there is no field 'train.dense': did you mean 'network.dense'?"),
+        ({"network.kind": "mlp", "network.filters": [3]}, "there is no field 'network.filters': network has dense, dense_dropout, "),
+        ({"quux": 3}, "there is no field 'quux': the parts are data, pixels, split, augment, network, train, compute, and `rung recipes default` shows"),
+        ({"network.kind": "own"}, "network.source must be set"),
         ({"train.epochs": 0}, "train.epochs = 0: input should be greater than or equal to 1"),
         ({"train.learning_rate": -1.0}, "train.learning_rate = -1.0: input should be greater than 0"),
         ({"train.learning_rate": float("nan")}, "train.learning_rate = nan: input should be a finite number"),
@@ -76,6 +81,26 @@ def test_a_bad_setting_is_refused_in_words(settings: dict[str, object], words: s
     with pytest.raises(RecipeError) as error:
         recipes.change(Recipe(), settings)
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Train(epoch=3), r"^there is no field 'train.epoch': did you mean 'train.epochs'\?$"),
+        (lambda: CNN(filter=(3,)), r"^there is no field 'network.filter': did you mean 'network.filters'\?$"),
+        (lambda: Train(epochs=0, batch_size=0), "^train.epochs = 0: input should be greater than or equal to 1; train.batch_size = 0: "),
+        (lambda: OwnNetwork(), "^network.source must be set$"),
+        (lambda: Recipe(epochs=3), r"^there is no field 'epochs': did you mean 'train.epochs'\?$"),
+        (lambda: Recipe(train={"epoch": 3}, pixels={"sise": 3}), r"did you mean 'pixels.size'\?; there is no field 'train.epoch': did you mean"),
+        (lambda: Recipe(network={"filters": (3,)}), "^network.kind is not set: input should be 'cnn', 'mlp' or 'own'$"),
+        (lambda: Recipe(network={"kind": "cnn", "filters": (0,)}), "^network.filters = 0: input should be greater"),
+        (lambda: Recipe(augment={"own": (3,)}), "^augment.own = 3: input should be a valid string$"),
+        (lambda: Recipe(train=Train(keep="averaged")), "^train.keep = 'averaged' needs train.ema_decay above 0, such as 0.999$"),
+    ],
+)
+def test_a_recipe_made_in_python_is_refused_in_the_same_words(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        make()
 
 
 def test_the_short_name_of_a_field_is_enough_where_it_is_one_field() -> None:

@@ -1,0 +1,77 @@
+"""What is wrong with a recipe, in sentences that name the field, what was found and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import pydantic
+
+
+def refused(error: pydantic.ValidationError, kind: type[pydantic.BaseModel], values: Mapping[str, Any]) -> str:
+    """Return one sentence for each place at fault, with "; " between; kind: the recipe or part that `values` were meant for."""
+    known = list(names(kind, values))
+    problems: dict[str, list[str]] = {}
+    for detail in error.errors():
+        place, problem = _explained(detail, getattr(kind, "place", ""), known)
+        problems.setdefault(place or problem, []).append(problem)
+    return "; ".join(" or ".join(texts) if place in texts else place + " or ".join(texts) for place, texts in problems.items())
+
+
+def names(kind: type[pydantic.BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the full name of every field of a recipe or part ("train.epochs", "seed"); of a network those of the kind in `values`."""
+    place = getattr(kind, "place", "")
+    for name, field in kind.model_fields.items():
+        inner = [option for option in (field.annotation, *get_args(field.annotation)) if isinstance(option, type) and issubclass(option, pydantic.BaseModel)]
+        if not inner:
+            yield f"{place}.{name}" if place else name
+            continue
+        given = values.get(name, {})
+        wanted = given.get("kind") if isinstance(given, Mapping) else getattr(given, "kind", None)
+        chosen = next((option for option in inner if "kind" in option.model_fields and option.model_fields["kind"].default == wanted), inner[0])
+        yield from names(chosen, {})
+
+
+def no_field(given: str, known: Sequence[str]) -> str:
+    """Return that there is no field `given`, and the one of the full names `known` that was probably meant."""
+    part = given.rpartition(".")[0]
+    parts = list(dict.fromkeys(name.rpartition(".")[0] for name in known if "." in name))
+    if meant := _meant(given, [*parts, *known], part in parts):
+        return f"there is no field '{given}': did you mean '{meant}'?"
+    if part in parts:
+        return f"there is no field '{given}': {part} has {', '.join(_last(name) for name in known if name.startswith(f'{part}.'))}"
+    return f"there is no field '{given}': the parts are {', '.join(parts)}, and `rung recipes default` shows every field"
+
+
+def _meant(given: str, known: Sequence[str], part_is_right: bool) -> str | None:
+    """Return the field of this very name in another part, else the nearest of the same part, else, where there is no such part, of any."""
+    part, _, key = given.rpartition(".")
+    beside = [name for name in known if name.rpartition(".")[0] == part]
+    likely = (
+        (known, [key] if key in map(_last, known) else []),
+        (beside, difflib.get_close_matches(key, map(_last, beside), n=1)),
+        (known, [] if part_is_right else difflib.get_close_matches(key, map(_last, known), n=1)),
+    )
+    return next((name for names, found in likely for name in names if _last(name) in found), None)
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _explained(error: Any, part: str, known: Sequence[str]) -> tuple[str, str]:
+    """Return where it is ("train.epochs = 0: ", or nothing) and what is wrong; a union gives several for one place."""
+    steps = [part, *map(str, error["loc"])] if part else [str(step) for step in error["loc"]]
+    if not part and steps[:1] == ["network"]:
+        del steps[1:2]  # the kind that was taken
+    name = ".".join(steps[:2])  # what follows is a place within the value
+    if error["type"] == "extra_forbidden":
+        return "", no_field(name, known)
+    if error["type"] == "value_error":
+        return "", str(error["ctx"]["error"])
+    if error["type"] == "missing":
+        return "", f"{name} must be set"
+    if error["type"].startswith("union_tag"):
+        return "", f"{name}.kind {'= ' + repr(error['ctx']['tag']) if 'tag' in error['ctx'] else 'is not set'}: input should be 'cnn', 'mlp' or 'own'"
+    return f"{name} = {error['input']!r}: ", f"{error['msg'][0].lower()}{error['msg'][1:]}"
