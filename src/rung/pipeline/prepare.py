@@ -18,6 +18,7 @@ from rung.data import load as loading
 from rung.data import pixels as pixel_rules
 from rung.data.batches import Batch, Batches, Rows, resident
 from rung.data.imageset import ImageSet
+from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
 from rung.evaluate.costs import load_costs
@@ -119,7 +120,8 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
 
     Raises: DataError where the data cannot be split so, RecipeError where the recipe does not fit the data or the machine.
     """
-    splits = make_splits(images, recipe.split, recipe.seed)
+    split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
+    splits = make_splits(images, recipe.split, split_seed)
     pixels = pixel_rules.resolved(recipe.pixels, images)
     if pixels.normalise == "standard" and pixels.mean is None:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
@@ -130,6 +132,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
     resolved = recipe.model_copy(
         update={
             "pixels": pixels,
+            "split": recipe.split.model_copy(update={"seed": split_seed}),
             "train": train,
             "compute": resolve_compute(recipe.compute, 3 * flops(network, channels, size) * train.batch_size),
             "data": _absolute(recipe.data),
@@ -147,7 +150,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
 
 def _absolute(data: Data) -> Data:
     """Write folders and files with their whole path: the run can then be done again from anywhere."""
-    sources = tuple(str(Path(source).resolve()) if Path(source).exists() and not loading.is_name(source) else source for source in data.sources)
+    sources = tuple(str(Path(source).resolve()) if Path(source).exists() and not is_name(source) else source for source in data.sources)
     return data.model_copy(update={"sources": sources})
 
 

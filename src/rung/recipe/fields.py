@@ -17,6 +17,7 @@ from rung.recipe.words import refused
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 Layout = Literal["auto", "hwc", "chw", "planes", "interleaved"]
@@ -95,6 +96,7 @@ class Split(Part):
     validation_roots: tuple[str, ...] = Field((), description="names of roots or training folders that are the validation part, such as train5")
     folds: Annotated[int, Field(ge=2)] | None = Field(None, description="k of k-fold validation; if not set, one split")
     fold: Annotated[int, Field(ge=0)] = Field(0, description="which of the k folds is the validation part, from 0")
+    seed: Seed | None = Field(None, description="of the draws that make the parts; if not set, the recipe's seed")
     fit_on: Literal["train", "train+validation"] = Field("train", description="rows to fit on; the second needs a fixed schedule and chooses nothing")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self, get_args
+from typing import Any, Self, get_args
 
 import pydantic
 from pydantic import Field
 
-from rung.recipe.fields import CNN, Augment, Compute, Data, Network, Part, Pixels, Split, Train
+from rung.recipe.fields import CNN, Augment, Compute, Data, Network, Part, Pixels, Seed, Split, Train
 from rung.recipe.rules import contradictions
 
 
@@ -18,7 +18,7 @@ class Recipe(Part):
     why: str = Field("", description="why this run is made; carried into the report")
     notes: str = Field("", description="your own notes; carried into the report")
     costs: str = Field("", description="CSV file with the cost of each answer (rows: true class, columns: answered class), for the score 'cost'")
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="of every random draw")
+    seed: Seed = Field(0, description="of every random draw; of those that make the parts, unless split.seed is set")
     data: Data = Data()
     pixels: Pixels = Pixels()
     split: Split = Split()
