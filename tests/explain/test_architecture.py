@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rung.explain.architecture import LayerRow, layers, picture
+from rung.explain.architecture import LayerRow, layers, norm_memory, picture
 from rung.models.build import ParameterCounts, build, parameter_counts
 from rung.recipe import CNN, MLP, Network
 
@@ -283,3 +283,10 @@ def test_a_network_of_one_layer() -> None:
     rows = layers(nn.Flatten(), 1, 1)
     assert [(r.name, r.output) for r in rows] == [("input", (1, 1, 1)), ("Flatten", (1,))]
     ElementTree.fromstring(picture(rows))
+
+
+def test_the_memory_of_batch_norm_is_that_of_its_slowest_average():
+    assert norm_memory(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())) is None
+    assert norm_memory(nn.Sequential(nn.BatchNorm2d(2, momentum=0.1), nn.BatchNorm1d(2, momentum=0.01))) == pytest.approx(0.99)
+    assert norm_memory(nn.BatchNorm2d(2, momentum=None)) is None  # the mean over all steps
+    assert norm_memory(nn.BatchNorm2d(2, track_running_stats=False)) is None

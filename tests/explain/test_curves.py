@@ -105,17 +105,9 @@ def test_flat_noise_is_seldom_called_improving():
 def test_best_epochs_by_each_and_the_first_of_equal_ones():
     rows = log([1.0, 0.5, 0.5, 0.7], accuracy=[0.1, 0.5, 0.8, 0.8], validation_objective=[4, 3, 2, 1])
     found = read(rows)
-    assert (found.best_epoch, found.best_loss_epoch, found.best_accuracy_epoch) == (2, 2, 3)
+    assert (found.best_epoch, found.best_loss_epoch) == (2, 2)
     assert read(rows, monitor="validation_accuracy").best_epoch == 3
     assert read(rows, monitor="validation_objective").best_epoch == 4
-
-
-def test_the_gap_is_that_of_the_kept_epoch():
-    rows = log([1.0, 0.5, 0.7], accuracy=[0.2, 0.7, 0.6], train_loss=[1.1, 0.6, 0.3], train_accuracy=[0.1, 0.6, 0.9])
-    found = read(rows)
-    assert (found.gap_epoch, found.loss_gap, found.accuracy_gap) == (2, pytest.approx(-0.1), pytest.approx(-0.1))
-    last = read(rows, kept_epoch=3)
-    assert (last.gap_epoch, last.loss_gap, last.accuracy_gap) == (3, pytest.approx(0.4), pytest.approx(0.3))
 
 
 def test_a_plateau_begins_where_the_rest_gains_too_little():
@@ -147,31 +139,21 @@ def test_divergence_is_dated():
     assert not read(log(1 - 0.1 * np.arange(10), train_loss=np.arange(10) + 1.0)).still_improving
 
 
-def test_unfinished_is_told_from_stopped_early():
-    loss = [1.0, 0.5, 0.6, 0.7]
-    assert read(log(loss), planned=10).unfinished
-    assert read(log(loss), planned=10, patience=3).unfinished
-    assert not read(log(loss), planned=10, patience=2).unfinished
-    assert not read(log(loss), planned=4).unfinished
-    assert not read(log(loss)).unfinished
-
-
 def test_a_log_without_validation_says_what_it_can():
     rows = [{"epoch": e, "train_loss": 1.0 / e, "train_accuracy": 0.5, "learning_rate": 0.1} for e in range(1, 9)]
-    found = read(rows, planned=8)
-    assert (found.epochs, found.best_epoch, found.overfit_from, found.plateau_from, found.loss_gap) == (8, None, None, None, None)
+    found = read(rows)
+    assert (found.epochs, found.best_epoch, found.overfit_from, found.plateau_from) == (8, None, None, None)
     assert found.rate_left == 1
 
 
 def test_a_log_without_training_values_still_shows_overfitting():
     rows = [{"epoch": row["epoch"], "validation_loss": row["validation_loss"]} for row in log(turning(20, 8, 0.05))]
     assert read(rows).overfit_from == 9
-    assert read(rows).accuracy_gap is None
 
 
 def test_an_empty_log():
-    found = read([], planned=3)
-    assert (found.epochs, found.best_epoch, found.unfinished) == (0, None, True)
+    found = read([])
+    assert (found.epochs, found.best_epoch) == (0, None)
 
 
 def test_epochs_may_begin_anywhere():
@@ -190,11 +172,6 @@ def test_epochs_may_begin_anywhere():
 def test_damaged_logs_are_refused(rows, message):
     with pytest.raises(RunError, match=message):
         read(rows)
-
-
-def test_a_kept_epoch_that_is_not_there_is_refused():
-    with pytest.raises(RunError, match="the scored weights are of epoch 7, but the training log has 3 rows"):
-        read(log([1, 2, 3]), kept_epoch=7)
 
 
 def test_the_record_is_frozen():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rung.errors import RunError
 from rung.evaluate.intervals import wilson
 from rung.evaluate.predictions import Predictions
 from rung.reports import answers_findings, training_findings
@@ -164,15 +165,72 @@ def test_overfitting(plain: ReportInput, make_report: MakeReport, log: Log) -> N
     assert of_kind(plain, "overfit") is None
 
 
-def test_unfinished_and_diverged(plain: ReportInput, make_report: MakeReport, log: Log) -> None:
-    short = make_report(plain.predictions, log(FALLING), recipe={"train": {"epochs": 30}})
-    assert "8 of 30" in of_kind(short, "unfinished").sentence
-    stopped = make_report(plain.predictions, log([1.0, 0.5, 0.6, 0.7, 0.8]), recipe={"train": {"epochs": 30, "early_stopping": 3}})
-    assert of_kind(stopped, "unfinished") is None
+def test_an_early_end_comes_with_its_reason(plain: ReportInput, make_report: MakeReport, log: Log) -> None:
+    rows, kept = log([1.0, 0.5, 0.6, 0.7]), {"epoch": 2, "how": "best by validation_loss"}
+    recipe = {"train": {"epochs": 30, "early_stopping": 2}}
+    stopped = {**kept, "stopped": "early stopping: no better validation_loss for 2 epochs"}
+    found = of_kind(make_report(plain.predictions, rows, recipe=recipe, kept=stopped), "ended_early")
+    assert found.sentence == "The training ended after 4 of 30 planned epochs (early stopping: no better validation loss for 2 epochs)."
+    by_callback = make_report(plain.predictions, rows, recipe=recipe, kept={**kept, "stopped": "a callback stopped it after epoch 4"})
+    assert "(a callback stopped it after epoch 4)" in of_kind(by_callback, "ended_early").sentence
+    assert of_kind(make_report(plain.predictions, rows, recipe=recipe, kept=kept), "ended_early").sentence.endswith("4 of 30 planned epochs.")
+    assert of_kind(plain, "ended_early") is None
+
+
+def test_diverged(plain: ReportInput, make_report: MakeReport, log: Log) -> None:
     broken = make_report(plain.predictions, log([1.0, 1.2, 1.5, 2, 3, 4, 5], [1.0, 1.2, 1.5, 2, 3, 4, 5]), recipe={"train": {"epochs": 7}})
     assert "since epoch 2" in of_kind(broken, "diverged").sentence
-    assert of_kind(plain, "unfinished") is None
     assert of_kind(plain, "diverged") is None
+
+
+@pytest.mark.parametrize(
+    ("train", "monitored", "said"),
+    [
+        ({"loss": "mine.py:focal"}, "validation loss “focal”", "The losses of the curves are “focal”, your own; the log loss of the scores"),
+        ({"loss": "mse", "monitor": "validation_objective"}, "validation loss “mse” with its L2 penalty", "The losses of the curves are “mse”; the log loss"),
+        ({"label_smoothing": 0.1}, "validation loss with smoothing", "The losses of the curves have 10.0 % of each label spread over all classes"),
+        ({"label_smoothing": 0.1, "monitor": "validation_objective"}, "validation loss with smoothing and its L2 penalty", "The losses of the curves have"),
+        ({}, "validation loss", None),
+    ],
+)
+def test_a_loss_that_is_not_the_log_loss_of_the_scores_is_named(
+    make_report: MakeReport, plain: ReportInput, log: Log, train: dict[str, Any], monitored: str, said: str | None
+) -> None:
+    losses = [1.0, 0.6, 0.45, 0.4, 0.42, 0.46, 0.5, 0.55, 0.6, 0.66]
+    report = make_report(plain.predictions, log(losses, [0.9 * 0.75**i for i in range(10)]), recipe={"train": {"epochs": 10, **train}})
+    assert f"best by {monitored} (0.4000)" in of_kind(report, "scored_weights").sentence
+    assert f"the {monitored.removesuffix(' with its L2 penalty').removesuffix(' and its L2 penalty')} rises" in of_kind(report, "overfit").sentence
+    found = of_kind(report, "loss")
+    assert found is None if said is None else found.sentence.replace("\u202f", " ").startswith(said)
+
+
+def test_batch_norm_that_had_not_settled(make_report: MakeReport, answered: Answered, log: Log) -> None:
+    """As Model S on the digits: 18 steps an epoch, momentum 0.99; right in training mode, wrong in evaluation mode."""
+    losses = [2.30, 2.31, 2.33, 2.36, 2.40, 2.45, 2.5, 2.6]
+    rows = [row | {"step": 18 * row["epoch"]} for row in log(losses, [2.4 - 0.25 * i for i in range(8)])]
+    parts = {part: answered(part, balanced(27, 73), "abcd") for part in ("train", "validation")}
+    recipe = {"train": {"epochs": 8}, "network": {"kind": "cnn", "batch_norm": "after_activation"}}
+    unsettled = make_report(parts, rows, recipe=recipe, norm_memory=0.99)
+    sentence = of_kind(unsettled, "batch_norm").sentence.replace("\u202f", " ")
+    assert "right on 27.0 % of the training images in evaluation mode, and was on 40.0 % in training mode" in sentence
+    assert "after 18 steps its averages (momentum 0.99) were still 83.5 % of what they started from" in sentence
+    assert "set network.defaults = 'torch'" in sentence
+    for kind in ("overfit", "plateau", "training_mode"):
+        assert of_kind(unsettled, kind) is None, "what the validation of unsettled averages shows is not believed"
+    torch_like = make_report(parts, rows, recipe={**recipe, "network": {"kind": "cnn", "defaults": "torch"}}, norm_memory=0.9)
+    assert "network.defaults" not in of_kind(torch_like, "batch_norm").sentence
+    without = make_report(parts, rows, recipe=recipe)
+    settled = make_report(parts, [row | {"step": 1000 * row["epoch"]} for row in rows], recipe=recipe, norm_memory=0.99)
+    for report in (without, settled):
+        assert of_kind(report, "batch_norm") is None
+        assert of_kind(report, "overfit") is not None
+    good = {part: answered(part, balanced(90, 10), "abcd") for part in parts}
+    assert of_kind(make_report(good, rows, recipe=recipe, norm_memory=0.99), "batch_norm") is None, "no harm is seen"
+
+
+def test_a_log_that_lacks_the_scored_epoch_is_damaged(plain: ReportInput) -> None:
+    with pytest.raises(RunError, match="the scored weights are of epoch 9, but the training log has 8 rows without it"):
+        findings(replace(plain, kept={"epoch": 9, "how": "the last epoch"}))
 
 
 def test_plateau_and_improving_exclude_what_is_not_there(plain: ReportInput, make_report: MakeReport, log: Log) -> None:

@@ -75,6 +75,12 @@ def layers(model: nn.Module, channels: int, size: int) -> list[LayerRow]:
     return [LayerRow("input", "input", "", (channels, size, size), 0, 0), *(_row(names[m], m, shape, counted) for m, shape in calls)]
 
 
+def norm_memory(model: nn.Module) -> float | None:
+    """Return the share of its old value that a training step leaves in the slowest moving average of batch norm, 0..1; None without one."""
+    updated = [getattr(module, "momentum", None) for module in model.modules() if moving_averages(module)]
+    return max((1 - float(new) for new in updated if new is not None), default=None)  # None: a plain mean over all steps, which has no start value
+
+
 def picture(rows: Sequence[LayerRow]) -> str:
     """Return the network as a layered picture with a legend: one self-contained SVG that scales to the width of its place.
 

@@ -1,4 +1,4 @@
-"""Reads a training log: best epochs, over-fitting, plateau, gap, and whether it came to a good end.
+"""Reads a training log: best epochs, over-fitting, plateau, divergence, and whether it was still getting better.
 
 Every judgement is against the log's own noise from epoch to epoch, so that a flat, noisy curve is called flat. A validation loss that
 rises while the training loss falls is over-fitting, whatever else is said of it.
@@ -27,59 +27,40 @@ _SHORTEST: Final = 3  # epochs that a plateau or an over-fit lasts at least
 class Curves:
     """What a training log shows; epochs as the log counts them (from 1), None: not there, or not to be told.
 
-    best_epoch: by the monitor, the first of equal ones; best_loss_epoch, best_accuracy_epoch: by each of these on validation.
+    best_epoch: by the monitor, the first of equal ones; best_loss_epoch: by the validation loss.
     overfit_from: the epoch after the lowest validation loss, if from there on the loss rose and the training loss went on falling (`read`);
     overfit_rise: by how much the loss then rose. noise: deviation of the validation loss from epoch to epoch.
     plateau_from: the epoch since when the best validation accuracy has risen by less than `plateau_gain`, at least 3 epochs before the end.
-    loss_gap, accuracy_gap: at `gap_epoch` (the kept one), validation loss less training loss, training accuracy less validation accuracy. The
-    training values of a log are means over the epoch in training mode, on augmented images and with dropout, of weights that still changed: they
-    make the gap look smaller, or negative. The gap in evaluation mode is that between the scores of the two parts.
     diverged_from: since when the training loss has stayed above that of the first epoch, or the first epoch with a loss that is not finite.
     still_improving: the monitor was clearly getting better in the last fifth of the epochs (6 at least; 2 % of flat logs seem so).
     rate_left: the last learning rate as a share of the largest; near 0 the schedule had ended, and a longer
     schedule, not more epochs of it, may still give more.
-    unfinished: fewer epochs than planned, and not because of early stopping.
     """
 
     epochs: int
-    monitor: str
     best_epoch: int | None
     best_loss_epoch: int | None
-    best_accuracy_epoch: int | None
     overfit_from: int | None
     overfit_rise: float | None
     noise: float | None
     plateau_from: int | None
     plateau_gain: float
-    gap_epoch: int | None
-    loss_gap: float | None
-    accuracy_gap: float | None
     diverged_from: int | None
     still_improving: bool
     rate_left: float | None
-    unfinished: bool
 
 
-def read(
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    monitor: str = "validation_loss",
-    planned: int | None = None,
-    patience: int | None = None,
-    kept_epoch: int | None = None,
-    plateau_gain: float = 0.005,
-) -> Curves:
+def read(rows: Sequence[Mapping[str, Any]], *, monitor: str = "validation_loss", plateau_gain: float = 0.005) -> Curves:
     """Read the rows of metrics.jsonl, one an epoch, in their order.
 
-    monitor: the key that best epochs are chosen by; lower is better unless its name speaks of accuracy. planned: epochs that were to be run;
-    patience: that of early stopping; kept_epoch: whose weights are scored (else the best). plateau_gain: in accuracy, 0..1.
+    monitor: the key that best epochs are chosen by; lower is better unless its name speaks of accuracy. plateau_gain: in accuracy, 0..1.
 
     Over-fitting begins after the lowest validation loss if at least 3 epochs follow, none of which beats it; if the median of the later half
     of these, and that of the last 3, are above the median of the 5 epochs around the lowest by 3 deviations of one epoch's noise and by 1 %;
     and if the training loss is lower at the end than around the lowest. On 6 to 100 epochs of flat, independent noise this calls over-fitting
     in 2 % of logs or fewer; where the noise drifts from epoch to epoch (correlation 0.6) in up to 18 %.
 
-    Raises: RunError if a row has no epoch number, the numbers do not rise, or the kept epoch is not among them.
+    Raises: RunError if a row has no epoch number, or the numbers do not rise.
     """
     numbers = _epochs(rows)
     loss, accuracy, train_loss = (_column(rows, key) for key in ("validation_loss", "validation_accuracy", "train_loss"))
@@ -89,30 +70,20 @@ def read(
     noise = np.inf if lowest is None else _noise(loss, lowest)
     rise = None if lowest is None else _overfit_rise(loss, train_loss, lowest)
     plateau = _plateau(accuracy, plateau_gain)
-    if kept_epoch is not None and kept_epoch not in numbers:
-        raise RunError(f"the scored weights are of epoch {kept_epoch}, but the training log has {len(numbers)} rows without it: the log is damaged")
-    kept = best if kept_epoch is None else numbers.index(kept_epoch)
     diverged = _diverged(train_loss, loss)
     rates = _column(rows, "learning_rate")
-    stopped_early = patience is not None and best is not None and len(rows) - 1 - best >= patience
     return Curves(
         epochs=len(rows),
-        monitor=monitor,
         best_epoch=_number(numbers, best),
         best_loss_epoch=_number(numbers, lowest),
-        best_accuracy_epoch=_number(numbers, _lowest(-accuracy)),
         overfit_from=None if rise is None or lowest is None else numbers[lowest + 1],
         overfit_rise=rise,
         noise=noise if np.isfinite(noise) else None,
         plateau_from=_number(numbers, plateau),
         plateau_gain=plateau_gain,
-        gap_epoch=_number(numbers, kept),
-        loss_gap=_difference(loss, train_loss, kept),
-        accuracy_gap=_difference(_column(rows, "train_accuracy"), accuracy, kept),
         diverged_from=_number(numbers, diverged),
         still_improving=diverged is None and _still_falling(monitored),
         rate_left=float(rates[-1] / rates.max()) if len(rates) and np.isfinite(rates).all() and rates.max() > 0 else None,
-        unfinished=planned is not None and len(rows) < planned and not stopped_early,
     )
 
 
@@ -141,12 +112,6 @@ def _number(numbers: Sequence[int], place: int | None) -> int | None:
 def _lowest(values: Floats) -> int | None:
     finite = np.where(np.isfinite(values), values, np.inf)
     return int(finite.argmin()) if np.isfinite(finite).any() else None
-
-
-def _difference(upper: Floats, lower: Floats, place: int | None) -> float | None:
-    if place is None or not np.isfinite(upper[place] - lower[place]):
-        return None
-    return float(upper[place] - lower[place])
 
 
 def _noise(values: Floats, lowest: int) -> float:

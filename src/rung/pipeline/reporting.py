@@ -9,7 +9,7 @@ from torch import nn
 from rung import own as own_module
 from rung import recipe as recipes
 from rung.evaluate import predictions as answers
-from rung.explain.architecture import layers, picture
+from rung.explain.architecture import layers, norm_memory, picture
 from rung.models.build import build
 from rung.pipeline import pictures
 from rung.pipeline.own_parts import OwnParts
@@ -82,6 +82,7 @@ def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
         environment=atomic.read_json(run.environment),
         layers=rows,
         picture=picture(rows),
+        norm_memory=norm_memory(network),
         samples=samples,
         mistakes=mistakes,
         opening=atomic.read_json(opening)["opening"] if opening.exists() else None,

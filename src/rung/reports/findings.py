@@ -42,10 +42,12 @@ def _all(report: ReportInput) -> Iterator[Finding]:
     if report.rows:
         found = training_findings.read_curves(report)
         yield from training_findings.scored_weights(report, found)
+        yield from training_findings.batch_norm(report)
         yield from training_findings.gap(report)
         yield from training_findings.overfitting(report, found)
         yield from training_findings.ending(report, found)
         yield from training_findings.training_mode(report, found)
+        yield from training_findings.loss(report)
     else:
         yield from training_findings.gap(report)
     yield from answers_findings.against_guessing(report)

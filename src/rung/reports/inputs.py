@@ -50,10 +50,10 @@ class ReportInput:
     rows: metrics.jsonl, one row an epoch; times: times.jsonl; setup_s: seconds before the first step, None if unknown.
     scores: {"train" | "validation" | "test": Scores.to_json()}; test is there only once it was opened.
     predictions: the same parts, the source of every figure.
-    environment: versions and machine, nested at most once; layers, picture: explain.architecture.
+    environment: versions and machine, nested at most once; layers, picture, norm_memory: explain.architecture.
     samples: before and after augmentation; mistakes: the worst wrong answers of `shown_part`, worst first.
     opening: the how-manieth opening of this test set the test scores come from; None: sealed.
-    kept: {"epoch": which weights are scored, "how": such as "best by validation_loss"}.
+    kept: {"epoch": which weights are scored, "how": such as "best by validation_loss", "stopped": why the training ended}.
     command: does the run again; test_command: opens the test part.
     files: {name in the run folder: what it is}.
     """
@@ -75,6 +75,7 @@ class ReportInput:
     opening: int | None
     kept: Mapping[str, Any]
     command: str
+    norm_memory: float | None = None
     test_command: str = ""
     files: Mapping[str, str] | None = None
 

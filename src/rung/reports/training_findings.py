@@ -1,42 +1,73 @@
-"""Findings from the training log beside the scores: which weights are scored, over-fitting, plateau, gaps, what training mode means."""
+"""Findings from the training log beside the scores: which weights are scored, over-fitting, plateau, gaps, what the log's numbers are."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
+from rung.errors import RunError
 from rung.explain import curves
 from rung.explain.curves import Curves
+from rung.own import is_own
 from rung.recipe import CNN, MLP, Recipe
 from rung.reports.finding import Finding
 from rung.reports.inputs import ReportInput
-from rung.words import decimal, listing, percent, points
+from rung.words import decimal, listing, percent, points, quoted
 
-MONITORS: Final = {
-    "validation_loss": "validation loss",
-    "validation_objective": "validation loss with its L2 penalty",
-    "validation_accuracy": "validation accuracy",
-}
+_FORGOTTEN: Final = 0.001  # share of their start values below which moving averages have settled
 
 
 def read_curves(report: ReportInput) -> Curves:
-    """Read the run's training log with what its recipe planned."""
-    train = report.recipe.train
+    """Read the run's training log; of a validation in which batch norm had not settled, neither over-fitting nor plateau nor progress is told.
+
+    Raises: RunError if the log is damaged.
+    """
     kept = report.kept.get("epoch")
-    return curves.read(report.rows, monitor=train.monitor, planned=train.epochs, patience=train.early_stopping, kept_epoch=kept)
+    if kept is not None and kept not in [row.get("epoch") for row in report.rows]:
+        raise RunError(f"the scored weights are of epoch {kept}, but the training log has {len(report.rows)} rows without it: the log is damaged")
+    found = curves.read(report.rows, monitor=report.recipe.train.monitor)
+    if _unsettled(report) and _start_left(report, report.rows[-1]) > _FORGOTTEN:
+        return replace(found, overfit_from=None, overfit_rise=None, plateau_from=None, still_improving=False)
+    return found
+
+
+def loss_name(recipe: Recipe) -> str:
+    """Return "loss", with the name of any that is not the log loss of the scores."""
+    train = recipe.train
+    if train.loss != "cross_entropy":
+        return f"loss {quoted(train.loss.rpartition(':')[2])}"
+    return "loss with smoothing" if train.label_smoothing else "loss"
+
+
+def monitor_name(recipe: Recipe) -> str:
+    """Return in words what best epochs are chosen by."""
+    if recipe.train.monitor == "validation_accuracy":
+        return "validation accuracy"
+    name = f"validation {loss_name(recipe)}"
+    if recipe.train.monitor == "validation_loss":
+        return name
+    return f"{name} {'and' if name.endswith('smoothing') else 'with'} its L2 penalty"
+
+
+def kept_words(report: ReportInput, key: str) -> str:
+    """Return "how" the scored weights were chosen or why the training "stopped", as the run says it, the monitor in words; "" if it does not."""
+    return str(report.kept.get(key, "")).replace(report.recipe.train.monitor, monitor_name(report.recipe))
 
 
 def scored_weights(report: ReportInput, found: Curves) -> Iterator[Finding]:
     """Say which epoch's weights are scored, whether they are the best of the log, and whether the validation part chose them."""
     kept, best, monitor = int(report.kept["epoch"]), found.best_epoch, report.recipe.train.monitor
-    name, of = MONITORS[monitor], f"epoch {kept} of {found.epochs}"
+    name, of = monitor_name(report.recipe), f"epoch {kept} of {found.epochs}"
     numbers: dict[str, Any] = {"epoch": kept, "epochs": found.epochs, "best_epoch": best, "keep": report.recipe.train.keep}
     if report.recipe.train.keep == "averaged":
         yield Finding("scored_weights", f"The scored weights are the moving average (decay {report.recipe.train.ema_decay:g}) at the end of {of}.", numbers)
         return
     if best is None:
-        yield Finding("scored_weights", f"The scored weights are those of {of}, {report.kept['how']}; no validation part could have chosen others.", numbers)
+        yield Finding(
+            "scored_weights", f"The scored weights are those of {of}, {kept_words(report, 'how')}; no validation part could have chosen others.", numbers
+        )
         return
     values = {int(row["epoch"]): float(row[monitor]) for row in report.rows if row.get(monitor) is not None}
     numbers |= {"monitor": monitor, "value": values.get(kept), "best_value": values[best]}
@@ -53,7 +84,7 @@ def scored_weights(report: ReportInput, found: Curves) -> Iterator[Finding]:
             False: "; one epoch's noise can make that difference, so which is better cannot be told",
         }
         both = f"{_value(monitor, values[best])} against {_value(monitor, values.get(kept, math.nan))}"
-        sentence = f"The scored weights are those of {of}, {report.kept['how']}, not of epoch {best}, which had the best {name} ({both}){noise[told]}."
+        sentence = f"The scored weights are those of {of}, {kept_words(report, 'how')}, not of epoch {best}, which had the best {name} ({both}){noise[told]}."
         yield Finding("scored_weights", sentence, numbers)
 
 
@@ -107,20 +138,22 @@ def overfitting(report: ReportInput, found: Curves) -> Iterator[Finding]:
     assert lowest is not None  # an onset lies after a lowest loss
     numbers = {"from": found.overfit_from, "lowest": loss[lowest], "last": loss[last], "rise": found.overfit_rise, "noise": found.noise}
     sentence = (
-        f"Over-fit from epoch {found.overfit_from}: the validation loss rises from {decimal(loss[lowest])} in epoch {lowest} to {decimal(loss[last])} "
-        f"in epoch {last}, while the training loss goes on falling."
+        f"Over-fit from epoch {found.overfit_from}: the validation {loss_name(report.recipe)} rises from {decimal(loss[lowest])} in epoch {lowest} "
+        f"to {decimal(loss[last])} in epoch {last}, while the training loss goes on falling."
     )
     yield Finding("overfit", sentence, numbers)
 
 
 def ending(report: ReportInput, found: Curves) -> Iterator[Finding]:
-    """Say how the training ended: diverged, unfinished, on a plateau, or still improving."""
+    """Say how the training ended: diverged, before the planned end, on a plateau, or still improving."""
     if found.diverged_from is not None:
         sentence = f"The training diverged: since epoch {found.diverged_from} its loss is above that of the first epoch, or not finite."
         yield Finding("diverged", sentence, {"from": found.diverged_from, "epochs": found.epochs})
-    if found.unfinished:
-        planned = report.recipe.train.epochs
-        yield Finding("unfinished", f"Only {found.epochs} of {planned} planned epochs were run.", {"epochs": found.epochs, "planned": planned})
+    planned, reason = report.recipe.train.epochs, kept_words(report, "stopped")
+    if found.epochs < planned:
+        said = f" ({reason})" if reason else ""
+        sentence = f"The training ended after {found.epochs} of {planned} planned epochs{said}."
+        yield Finding("ended_early", sentence, {"epochs": found.epochs, "planned": planned, "reason": reason})
     if found.plateau_from is not None:
         best = max(float(row["validation_accuracy"]) for row in report.rows if row.get("validation_accuracy") is not None)
         sentence = (
@@ -140,14 +173,14 @@ def _improving(report: ReportInput, found: Curves) -> Finding:
     if found.rate_left is not None and found.rate_left < 0.05:
         left = percent(found.rate_left) if found.rate_left >= 0.001 else f"under {percent(0.001)}"
         more = f"The learning rate had come down to {left} of its highest: a longer schedule, not more epochs alone, may give more."
-    sentence = f"The {MONITORS[monitor]} was still getting better at the end, beyond its noise: {course}. {more}"
+    sentence = f"The {monitor_name(report.recipe)} was still getting better at the end, beyond its noise: {course}. {more}"
     return Finding("improving", sentence, {"from": first["epoch"], "first": first[monitor], "last": report.rows[-1][monitor], "rate_left": found.rate_left})
 
 
 def training_mode(report: ReportInput, found: Curves) -> Iterator[Finding]:
     """Say why the training accuracy of the log is not the train score, with both numbers of the scored epoch."""
-    row = next((row for row in report.rows if row["epoch"] == report.kept.get("epoch")), None)
-    if row is None or row.get("train_accuracy") is None or "train" not in report.scores:
+    row = _scored_row(report)
+    if row.get("train_accuracy") is None or "train" not in report.scores or _unsettled(report):
         return
     running, evaluated = float(row["train_accuracy"]), report.scores["train"]["accuracy"]["value"]
     sentence = (
@@ -155,6 +188,54 @@ def training_mode(report: ReportInput, found: Curves) -> Iterator[Finding]:
         f"the scored weights in evaluation mode are right on {percent(evaluated)} of the training images."
     )
     yield Finding("training_mode", sentence, {"epoch": row["epoch"], "training_mode": running, "evaluation_mode": evaluated})
+
+
+def loss(report: ReportInput) -> Iterator[Finding]:
+    """Say that the loss of the curves is not the log loss of the scores, where it is another."""
+    train, name = report.recipe.train, loss_name(report.recipe)
+    if name == "loss":
+        return
+    part = "validation" if "validation" in report.scores else "train"
+    value = report.scores[part]["log_loss"]["value"]
+    if train.loss == "cross_entropy":
+        what = f"have {percent(train.label_smoothing)} of each label spread over all classes, so that they cannot reach 0"
+    else:
+        what = f"are {quoted(train.loss.rpartition(':')[2])}{', your own' if is_own(train.loss) else ''}"
+    sentence = f"The losses of the curves {what}; the log loss of the scores ({decimal(value)} on {part}) is another measure."
+    yield Finding("loss", sentence, {"loss": train.loss, "label_smoothing": train.label_smoothing, "log_loss": value})
+
+
+def batch_norm(report: ReportInput) -> Iterator[Finding]:
+    """Say when the weights were scored before the moving averages of batch norm had settled."""
+    if not _unsettled(report):
+        return
+    row = _scored_row(report)
+    left, running, evaluated = _start_left(report, row), float(row["train_accuracy"]), report.scores["train"]["accuracy"]["value"]
+    quicker = ", or set network.defaults = 'torch' (momentum 0.9)" if getattr(report.recipe.network, "defaults", "torch") == "keras" else ""
+    sentence = (
+        f"Batch norm had not settled: the network is right on {percent(evaluated)} of the training images in evaluation mode, and was on {percent(running)} in "
+        f"training mode; after {row['step']:,} steps its averages (momentum {report.norm_memory:g}) were still {percent(left)} of what they started from. "
+        f"Until they settle no score and no choice by validation means much: take more steps (more epochs, smaller batches){quicker}."
+    )
+    numbers = {"start_left": left, "momentum": report.norm_memory, "steps": row["step"], "training_mode": running, "evaluation_mode": evaluated}
+    yield Finding("batch_norm", sentence, numbers)
+
+
+def _unsettled(report: ReportInput) -> bool:
+    """Whether the scored weights hold start values in moving averages, and are clearly worse in evaluation mode than the training log says."""
+    row = _scored_row(report)
+    if row.get("train_accuracy") is None or row.get("step") is None or "train" not in report.scores:
+        return False
+    return _start_left(report, row) > _FORGOTTEN and bool(report.scores["train"]["accuracy"]["high"] < row["train_accuracy"])
+
+
+def _start_left(report: ReportInput, row: Mapping[str, Any]) -> float:
+    """Return the share of the start values that is left in the slowest moving average after the steps of this row."""
+    return 0.0 if report.norm_memory is None else float(report.norm_memory ** row["step"])
+
+
+def _scored_row(report: ReportInput) -> Mapping[str, Any]:
+    return next((row for row in report.rows if row["epoch"] == report.kept.get("epoch")), {})
 
 
 def in_training(report: ReportInput) -> str:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from rung.reports import pictures, plots, tables
 from rung.reports.inputs import ReportInput
-from rung.reports.training_findings import MONITORS, in_training, read_curves
+from rung.reports.training_findings import in_training, kept_words, loss_name, monitor_name, read_curves
 from rung.words import count, duration, listing, plural
 
 _NOTES = {"Files left out": "dropped", "Files repaired": "repaired"}
@@ -39,10 +39,10 @@ def _facts(report: ReportInput) -> list[str]:
 
 def _training(report: ReportInput) -> dict[str, Any]:
     kept = report.kept.get("epoch")
-    scored = f"epoch {kept}, {report.kept['how']}"
+    scored = f"epoch {kept}, {kept_words(report, 'how')}"
     if not report.rows:
         return {"panels": [], "curves_caption": "", "scored_weights": scored}
-    plain_loss = report.recipe.train.loss == "cross_entropy" and not report.recipe.train.label_smoothing
+    loss = loss_name(report.recipe)
     found = read_curves(report)
     marks = plots.Marks(found.best_epoch, found.overfit_from, kept)
 
@@ -53,7 +53,7 @@ def _training(report: ReportInput) -> dict[str, Any]:
         return [plots.Curve(part, part, f"{part}_{key}", single(part, score) if rings else None) for part in ("train", "validation")]
 
     panels = [
-        plots.curve_panel(report.rows, curves("loss", "log_loss", plain_loss), "loss", marks),
+        plots.curve_panel(report.rows, curves("loss", "log_loss", loss == "loss"), loss, marks),
         plots.curve_panel(report.rows, curves("accuracy", "accuracy", True), "accuracy", marks, shares=True),
         plots.rate_panel(report.rows, marks),
     ]
@@ -73,7 +73,7 @@ def _curves_caption(report: ReportInput, marks: plots.Marks) -> str:
         sentences.append("The training loss is weighted by class, the validation loss is not.")
     sentences.append(f"Rings: the scored weights (epoch {marks.scored}) in evaluation mode.")
     if marks.best is not None:
-        sentences.append(f"Best: by {MONITORS[report.recipe.train.monitor]}.")
+        sentences.append(f"Best: by {monitor_name(report.recipe)}.")
     if marks.overfit_from is not None:
         sentences.append(f"Shaded: over-fit from epoch {marks.overfit_from}.")
     return " ".join(sentences)
