@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as functional
 from torch import Tensor
 
 from rung.data.decode import UnreadableImage, decode
 from rung.data.imageset import ImageSet
+from rung.data.resize import resize
 from rung.errors import DataError, RecipeError
 from rung.recipe import Pixels
 
 AUTO_SIZE = 64
-_CHUNK = 2**24  # values resized at once, so that a large set needs little memory beside itself
+_CHUNK = 2**24  # values worked on at once, so that a large set needs little memory beside itself
 
 
 def prepare(source: bytes | Path, pixels: Pixels, size: int, channels: int) -> npt.NDArray[np.uint8]:
@@ -58,9 +58,9 @@ def fit_all(images: npt.NDArray[np.uint8], size: int, channels: int, pixels: Pix
             top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
             canvas = np.empty((count, size, size, channels), np.uint8)
             canvas[:] = _background(pixels, channels)
-            canvas[:, top : top + inner[0], left : left + inner[1]] = _resize(images, inner, pixels)
+            canvas[:, top : top + inner[0], left : left + inner[1]] = resize(images, inner, pixels.filter, pixels.antialias)
             return canvas
-        images = _resize(images, (size, size), pixels)
+        images = resize(images, (size, size), pixels.filter, pixels.antialias)
     return np.repeat(images, 3, axis=3) if channels > images.shape[3] else images
 
 
@@ -76,23 +76,6 @@ def grey(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _background(pixels: Pixels, channels: int) -> npt.NDArray[np.uint8]:
     colour = np.array(pixels.background, np.uint8)
     return grey(colour[None])[0] if channels == 1 else colour
-
-
-def _resize(images: npt.NDArray[np.uint8], size: tuple[int, int], pixels: Pixels) -> npt.NDArray[np.uint8]:
-    """Resize uint8 (N,H,W,C) in float32, plane by plane, and round; the order of channels or batch changes no bit."""
-    if images.shape[1:3] == size:
-        return images
-    count, height, width, channels = images.shape
-    out = np.empty((count, *size, channels), np.uint8)
-    step = max(1, _CHUNK // (height * width))
-    mode = "nearest-exact" if pixels.filter == "nearest" else pixels.filter
-    antialias = pixels.antialias and pixels.filter != "nearest"
-    for channel in range(channels):
-        for start in range(0, count, step):
-            plane = torch.from_numpy(images[start : start + step, None, :, :, channel].astype(np.float32, order="C"))
-            resized = functional.interpolate(plane, size=size, mode=mode, antialias=antialias)
-            out[start : start + step, ..., channel] = resized.round_().clamp_(0, 255).to(torch.uint8)[:, 0].numpy()
-    return out
 
 
 def _chunks(images: npt.NDArray[np.uint8]) -> Iterable[npt.NDArray[np.uint8]]:
