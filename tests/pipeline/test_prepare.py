@@ -38,3 +38,28 @@ def test_without_a_split_seed_the_parts_follow_the_seed_and_a_run_done_again_wit
     assert first.recipe.split.seed == 1
     again = prepare(recipes.change(first.recipe, {"seed": 2}), digits, OwnParts())
     assert parts(again) == parts(first)
+
+
+OFF = {"split.folds", "train.clip_value", "train.clip_norm", "train.early_stopping"}  # not set means that there is none
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacks"),
+    [
+        ({"train.optimizer": "muon", "train.schedule": "one_cycle"}, {"pixels.mean", "pixels.deviation"}),
+        ({"train.optimizer": "sgd", "pixels.normalise": "standard"}, {"train.epsilon"}),
+        ({"train.optimizer": "rmsprop", "pixels.normalise": "standard"}, {"train.nesterov"}),
+        ({"train.optimizer": "adam", "pixels.normalise": "standard"}, {"train.momentum", "train.nesterov"}),
+    ],
+)
+def test_a_resolved_recipe_leaves_nothing_open(digits: Any, settings: dict[str, Any], lacks: set[str]) -> None:
+    fields = recipes.flat(prepared(digits, settings).recipe)
+    found = {name: value for name, value in fields.items() if name.startswith(("pixels.", "split.", "network.", "train.", "compute."))}
+    assert {name for name, value in found.items() if value is None} - OFF == lacks
+    assert "auto" not in found.values()
+
+
+def test_a_resolved_recipe_resolves_to_itself(digits: Any) -> None:
+    first = prepared(digits, {"train.optimizer": "muon", "train.schedule": "one_cycle"})
+    assert (first.recipe.train.momentum, first.recipe.train.nesterov, first.recipe.train.epsilon, first.recipe.train.warmup_fraction) == (0.95, True, 1e-7, 0.3)
+    assert prepare(first.recipe, digits, OwnParts()).recipe == first.recipe

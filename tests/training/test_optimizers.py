@@ -1,5 +1,5 @@
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -8,8 +8,11 @@ from torch import nn
 
 from rung.errors import RecipeError, RunError
 from rung.recipe import OptimizerName, Train
+from rung.training import optimizers
 from rung.training.muon import Muon, orthogonal
 from rung.training.optimizers import (
+    DEFAULTS,
+    MOMENTUM,
     add_l2_gradient,
     build_optimizers,
     clip,
@@ -18,6 +21,7 @@ from rung.training.optimizers import (
     optimizer_tensors,
     parameter_kinds,
     penalised,
+    resolved,
     restore_optimizers,
     set_rate,
 )
@@ -262,7 +266,29 @@ def test_muon_without_a_momentum_of_its_own_takes_the_published_pair() -> None:
     group = build_optimizers(network(), Train(optimizer="muon"))[0].param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.02, 0.95, True)
     group = build_optimizers(network(), Train(optimizer="muon", momentum=0.6))[0].param_groups[0]
-    assert (group["momentum"], group["nesterov"]) == (0.6, False)
+    assert (group["momentum"], group["nesterov"]) == (0.6, True)
+    group = build_optimizers(network(), Train(optimizer="muon", momentum=0.0, nesterov=False))[0].param_groups[0]
+    assert (group["momentum"], group["nesterov"]) == (0.0, False), "what is set is meant"
+
+
+@pytest.mark.parametrize("defaults", ["keras", "torch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_resolved_recipe_does_the_same_when_the_defaults_have_changed(name: OptimizerName, defaults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def built(train: Train) -> list[dict[str, Any]]:
+        return [
+            {key: value for key, value in group.items() if key != "params"}
+            for optimizer in build_optimizers(network(), train)
+            for group in optimizer.param_groups
+        ]
+
+    train = Train(optimizer=name, defaults=defaults)
+    expected, kept = built(train), resolved(train)
+    entry = DEFAULTS[defaults][name]
+    monkeypatch.setitem(DEFAULTS[defaults], name, entry._replace(learning_rate=7.0, epsilon=entry.epsilon * 3))
+    monkeypatch.setattr(optimizers, "MOMENTUM", {optimizer: (0.123, nesterov) for optimizer, (_, nesterov) in MOMENTUM.items()})
+    assert built(train) != expected
+    assert built(kept) == expected
+    assert resolved(kept) == kept
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

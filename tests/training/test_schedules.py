@@ -41,8 +41,8 @@ def test_cosine_is_torch_s() -> None:
 
 
 @pytest.mark.parametrize("total_steps", [10, 57, 300])
-@pytest.mark.parametrize("climb", [0.0, 0.2])
-def test_one_cycle_is_torch_s_linear_form(total_steps: int, climb: float) -> None:
+@pytest.mark.parametrize("climb", [None, 0.2])
+def test_one_cycle_is_torch_s_linear_form(total_steps: int, climb: float | None) -> None:
     train = Train(schedule="one_cycle", warmup_fraction=climb)
 
     def make(optimizer: torch.optim.Optimizer) -> lr_scheduler.LRScheduler:
@@ -50,6 +50,12 @@ def test_one_cycle_is_torch_s_linear_form(total_steps: int, climb: float) -> Non
 
     expected = torch_rates(make, total_steps + 1)
     assert [rate_factor(train, step, total_steps + 1, 10) for step in range(total_steps + 1)] == pytest.approx(expected[: total_steps + 1])
+
+
+def test_one_cycle_without_a_climb_only_falls() -> None:
+    found = rates(Train(schedule="one_cycle", warmup_fraction=0.0), 11)
+    assert found[0] == 1.0
+    assert found == pytest.approx([1 + (found[-1] - 1) * step / 10 for step in range(11)])
 
 
 @pytest.mark.parametrize("total_steps", [1, 2, 3, 4, 7])

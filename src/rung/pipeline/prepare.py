@@ -26,7 +26,8 @@ from rung.models.build import build, flops
 from rung.pipeline import memory
 from rung.pipeline.own_parts import OwnParts
 from rung.recipe import Compute, Data, Recipe
-from rung.training.optimizers import default_rate
+from rung.training import optimizers
+from rung.training.schedules import warmup_fraction
 
 Progress = Callable[[int, int], None]
 
@@ -126,7 +127,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
     if pixels.normalise == "standard" and pixels.mean is None:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
         pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
-    train = recipe.train.model_copy(update={"learning_rate": default_rate(recipe.train)})
+    train = optimizers.resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
     size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
     network = build(recipe.network, classes=len(images.classes), channels=channels, size=size, seed=recipe.seed, own=own.network_factory())
     resolved = recipe.model_copy(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pydantic
 
 from rung.errors import RecipeError
 from rung.recipe.whole import Recipe, describe, flat
 from rung.recipe.words import names, no_field, refused
+
+_UNSET: Final = frozenset(name for name, value in flat(Recipe()).items() if value is None)  # by default; no field of a network is
 
 
 def parse(values: Mapping[str, Any], origin: str = "the recipe") -> Recipe:
@@ -28,7 +30,7 @@ def parse(values: Mapping[str, Any], origin: str = "the recipe") -> Recipe:
 def change(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """Return the recipe with some fields changed: {"train.epochs": 3}, or {"epochs": 3} where only one part has the name.
 
-    A changed network.kind starts from that kind's defaults.
+    A changed network.kind starts from that kind's defaults. "none" takes the value of a field away that need not be set.
 
     Raises: RecipeError for a field that does not exist or a value that does not fit.
     """
@@ -41,7 +43,7 @@ def change(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
         name = _full_name(given, known)
         *parts, key = name.split(".")
         target = values[parts[0]] if parts else values
-        target[key] = value
+        target[key] = None if value == "none" and name in _UNSET else value
     return parse(values, "the settings")
 
 

@@ -56,6 +56,8 @@ DEFAULTS: dict[str, dict[str, Defaults]] = {
         "muon": Defaults(0.02, 1e-8, 0.999),
     },
 }
+# Momentum, and whether it is Nesterov's, of the optimizers that have them; None: they do not have it.
+MOMENTUM: dict[str, tuple[float, bool | None]] = {"sgd": (0.0, False), "rmsprop": (0.0, None), "muon": (0.95, True)}
 ADAM_RATIO_BESIDE_MUON = 0.05  # Adam's usual 0.001 beside Muon's usual 0.02
 _RATIO = "rate_ratio"
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -64,6 +66,18 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTra
 def default_rate(train: Train) -> float:
     """Return the base learning rate: the recipe's own, else the default of its optimizer."""
     return train.learning_rate if train.learning_rate is not None else DEFAULTS[train.defaults][train.optimizer].learning_rate
+
+
+def resolved(train: Train) -> Train:
+    """Return `train` with rate, epsilon, momentum and nesterov as its optimizer takes them where they are not set; what it lacks stays not set."""
+    momentum, nesterov = MOMENTUM.get(train.optimizer, (None, None))
+    taken = {
+        "learning_rate": default_rate(train),
+        "epsilon": DEFAULTS[train.defaults][train.optimizer].epsilon or None,
+        "momentum": momentum,
+        "nesterov": nesterov,
+    }
+    return train.model_copy(update={name: value for name, value in taken.items() if getattr(train, name) is None})
 
 
 def parameter_kinds(model: nn.Module) -> dict[str, Kind]:
@@ -89,6 +103,7 @@ def build_optimizers(model: nn.Module, train: Train) -> list[torch.optim.Optimiz
     Raises: RecipeError for settings that the optimizer does not have, for a network that has no hidden kernel (muon), or none to train.
     """
     _check(train)
+    train = resolved(train)
     kinds = parameter_kinds(model)
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     if not named:
@@ -100,8 +115,7 @@ def build_optimizers(model: nn.Module, train: Train) -> list[torch.optim.Optimiz
     hidden = {name: p for name, p in named if kinds[name] != "other" and name not in outer}
     if not hidden:
         raise RecipeError("train.optimizer = 'muon' updates hidden kernels, and this network has none between its first and its last: use adamw")
-    momentum, nesterov = (train.momentum, train.nesterov) if train.momentum else (0.95, True)
-    muon = Muon(hidden.values(), base, momentum, nesterov, train.weight_decay)
+    muon = Muon(hidden.values(), base, train.momentum or 0.0, bool(train.nesterov), train.weight_decay)
     muon.param_groups[0][_RATIO] = 1.0
     rest = _groups([(name, p) for name, p in named if name not in hidden], kinds, train, base, ADAM_RATIO_BESIDE_MUON)
     return [muon, _build(train, "adamw" if train.weight_decay else "adam", rest)] if rest else [muon]
@@ -133,23 +147,22 @@ def _groups(named: list[tuple[str, nn.Parameter]], kinds: dict[str, Kind], train
 
 def _build(train: Train, name: str, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     keras = train.defaults == "keras"
-    defaults = DEFAULTS[train.defaults][train.optimizer]
-    epsilon = train.epsilon if train.epsilon is not None else defaults.epsilon
+    decay, epsilon, momentum = DEFAULTS[train.defaults][train.optimizer].decay, train.epsilon or 0.0, train.momentum or 0.0
     device = groups[0]["params"][0].device.type
     fused = True if device in ("cpu", "cuda") else None
-    betas = (0.9, defaults.decay)
+    betas = (0.9, decay)
     if name == "sgd":
-        return torch.optim.SGD(groups, momentum=train.momentum, nesterov=train.nesterov, fused=fused)
+        return torch.optim.SGD(groups, momentum=momentum, nesterov=bool(train.nesterov), fused=fused)
     if name == "rmsprop" and keras:
-        return KerasRMSprop(groups, rho=defaults.decay, momentum=train.momentum, epsilon=epsilon)
+        return KerasRMSprop(groups, rho=decay, momentum=momentum, epsilon=epsilon)
     if name == "rmsprop":
-        return torch.optim.RMSprop(groups, alpha=defaults.decay, momentum=train.momentum, eps=epsilon)
+        return torch.optim.RMSprop(groups, alpha=decay, momentum=momentum, eps=epsilon)
     if name == "adagrad":
         # sqrt(sum + epsilon) is what torch computes from a sum that starts epsilon higher, and no epsilon.
         start, outside = (0.1 + epsilon, 0.0) if keras else (0.0, epsilon)
         return torch.optim.Adagrad(groups, initial_accumulator_value=start, eps=outside, fused=True if device == "cpu" else None)
     if name == "adadelta":
-        return torch.optim.Adadelta(groups, rho=defaults.decay, eps=epsilon)
+        return torch.optim.Adadelta(groups, rho=decay, eps=epsilon)
     if name == "adamax":
         return torch.optim.Adamax(groups, betas=betas, eps=epsilon)
     if name == "nadam":

@@ -24,14 +24,14 @@ def rate_factor(train: Train, step: int, total_steps: int, steps_per_epoch: int)
     constant: 1. step: drop_factor to the power of epochs // step_epochs. cosine: from 1 to minimum_rate / base, half a wave over the
     steps after the warm-up. plateau: 1, the loop multiplies by `Plateau.factor`. These begin with a linear climb over the first
     w = round(warmup_fraction * total_steps) steps: (step + 1) / (w + 1).
-    one_cycle (Smith and Topin 2017, linear): from 1/25 up to 1 over the first 30 % of the steps (or warmup_fraction of them, if it is not
-    0), then down to 1/250,000 at the last; torch's OneCycleLR with anneal_strategy="linear".
+    one_cycle (Smith and Topin 2017, linear): from 1/25 up to 1 over the first warmup_fraction of the steps, then down to 1/250,000 at
+    the last; torch's OneCycleLR with anneal_strategy="linear".
 
     Raises: RecipeError if minimum_rate is above the base rate.
     """
     if train.schedule == "one_cycle":
-        return _one_cycle(step, total_steps, train.warmup_fraction or ONE_CYCLE_CLIMB_FRACTION)
-    warmup_steps = round(train.warmup_fraction * total_steps)
+        return _one_cycle(step, total_steps, warmup_fraction(train))
+    warmup_steps = round(warmup_fraction(train) * total_steps)
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     if train.schedule == "step":
@@ -41,6 +41,13 @@ def rate_factor(train: Train, step: int, total_steps: int, steps_per_epoch: int)
         done = (step - warmup_steps) / (total_steps - warmup_steps)
         return lowest + (1 - lowest) * (1 + math.cos(math.pi * done)) / 2
     return 1.0
+
+
+def warmup_fraction(train: Train) -> float:
+    """Return the share of the steps in which the rate climbs: the recipe's own, else 0.3 for one_cycle and 0 for the others."""
+    if train.warmup_fraction is not None:
+        return train.warmup_fraction
+    return ONE_CYCLE_CLIMB_FRACTION if train.schedule == "one_cycle" else 0.0
 
 
 def lowest_factor(train: Train) -> float:
