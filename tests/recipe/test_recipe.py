@@ -129,6 +129,19 @@ def test_a_setting_is_toml_or_a_word(text: str, value: object) -> None:
     assert recipes.setting(text) == ("a", value)
 
 
+def test_none_takes_a_value_away_where_a_field_need_not_have_one() -> None:
+    start = recipes.change(Recipe(), {"train.early_stopping": 5, "train.learning_rate": 0.1})
+    assert recipes.change(start, dict(map(recipes.setting, ("train.early_stopping=none", "learning_rate=none")))).train == Recipe().train
+    assert recipes.change(Recipe(), {"pixels.normalise": "none"}).pixels.normalise == "none"
+    with pytest.raises(RecipeError, match=r"train\.epochs = 'none': input should be a valid integer"):
+        recipes.change(Recipe(), {"train.epochs": "none"})
+
+
+def test_no_field_of_a_network_may_be_unset() -> None:
+    networks = (Recipe().network, MLP(), OwnNetwork(source="a.py:b"))
+    assert all(value is not None for network in networks for value in network.model_dump().values())
+
+
 def test_a_setting_without_equals_is_refused() -> None:
     with pytest.raises(RecipeError, match="expected key=value"):
         recipes.setting("train.epochs")
