@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.torture import growth, kills, ledgers, limits, runs, same, saves, steps
+from benchmarks.torture import drives, growth, kills, ledgers, limits, runs, same, saves, steps
 from benchmarks.torture.forks import ROOT, Forks
 from benchmarks.torture.page import render
 from benchmarks.torture.tally import Tally
@@ -92,6 +92,14 @@ def _disks(place: Place) -> Tally:
     return limits.full_disks(place.forks, place.work, place.of(50))
 
 
+def _drive_drops(place: Place) -> Tally:
+    return drives.drops(place.work, "for a moment", place.share)
+
+
+def _drive_gone(place: Place) -> Tally:
+    return drives.drops(place.work, "for good", place.share)
+
+
 def _memory(place: Place) -> Tally:
     return limits.out_of_memory(place.forks, place.work, (1024, 900, 1200)[: place.of(3)])
 
@@ -139,6 +147,8 @@ PROOFS: dict[str, Callable[[Place], Tally]] = {
     "save-damaged": _damage,
     "save-small-disk": _small_disk,
     "full-disk": _disks,
+    "drive-drops": _drive_drops,
+    "drive-gone": _drive_gone,
     "out-of-memory": _memory,
     "growth": _growth,
     "ledger": _ledger,

@@ -210,7 +210,7 @@ def _fit_and_report(
     from rung.evaluate import predictions as answers
     from rung.pipeline import execute, pictures, reporting
 
-    notes = [] if run.scores.exists() else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say)
+    notes = [] if atomic.exists(run.scores) else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say)
     if not pictures.kept(run):
         part = "validation" if len(prepared.splits.validation) else "train"
         pictures.save(run, prepared, answers.load(run.predictions(part)))
@@ -239,7 +239,7 @@ def resume(
     found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
     if begun:
         begun(found)
-    if found.state() == "finished" and found.report.exists():
+    if found.state() == "finished" and atomic.exists(found.report):
         done = f"{found.id} is finished: nothing to do"
         say(done)
         return found, [done]
@@ -312,7 +312,7 @@ def findings(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> list[s
 
 def _finished(run: str | Path | Run, out: str | Path) -> Run:
     found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
-    if not found.scores.exists():
+    if not atomic.exists(found.scores):
         raise RunError(f"{found.id} has no scores yet (it is {found.state()}): `rung resume {found.folder}` goes on with it")
     return found
 

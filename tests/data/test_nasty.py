@@ -507,7 +507,7 @@ def test_n47_a_file_that_may_not_be_read_is_left_out(photos: Path, monkeypatch: 
             return system_open(path, *arguments, **options)
 
         monkeypatch.setattr(os, "open", forbidden)
-    check_left_out(photos, "secret.png", "cannot be opened (Permission denied)")
+    check_left_out(photos, "secret.png", "cannot be read (Permission denied)")
 
 
 @pytest.mark.timeout(20)

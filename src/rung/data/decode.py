@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from rung.data.drive import steadily
 from rung.data.imageset import FORMATS
 from rung.data.sniff import bytes_after_end, starts_like, what_it_is
 from rung.errors import DataError
 from rung.recipe import Pixels
-from rung.store import atomic
 
 MAX_PIXELS = 178_956_970
 MAX_FILE_BYTES = 512 * 2**20
@@ -108,34 +108,26 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
 def read_file(path: Path | str) -> bytes:
     """Read a regular file without ever waiting on a pipe or device.
 
-    Raises: UnreadableImage with the reason; DataError if the drive is gone, for then no file is at fault.
+    Raises: UnreadableImage with the reason; DriveGone if the drive is gone, for then no file is at fault.
     """
     try:
-        handle = atomic.retried(lambda: os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)))
+        return steadily(path, lambda: _read_once(path))
     except OSError as error:
-        raise _unreadable(error, path, "opened") from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise UnreadableImage("is not a regular file")
-    with open(handle, "rb", buffering=0) as file:
+        raise UnreadableImage(f"cannot be read ({error.strerror})") from None
+
+
+def _read_once(path: Path | str) -> bytes:
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImage("is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             raise UnreadableImage(f"has {status.st_size / 2**20:,.0f} MB, more than {MAX_FILE_BYTES // 2**20} MB")
-
-        def whole() -> bytes:
-            file.seek(0)
+        with open(handle, "rb", buffering=0, closefd=False) as file:
             return file.readall()
-
-        try:
-            return atomic.retried(whole)
-        except OSError as error:
-            raise _unreadable(error, path, "read") from None
-
-
-def _unreadable(error: OSError, path: Path | str, verb: str) -> DataError:
-    if error.errno in atomic.GONE:
-        return DataError(f"{path} cannot be {verb}: {error.strerror}, and the drive did not come back in three more tries; mount it again and start again")
-    return UnreadableImage(f"cannot be {verb} ({error.strerror})")
+    finally:
+        os.close(handle)
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -15,7 +15,7 @@ import safetensors.numpy
 
 from rung.data.imageset import PARTS
 from rung.errors import RunError
-from rung.store.atomic import write_bytes
+from rung.store.atomic import read_bytes, reason, write_bytes
 
 _HEADER_LIMIT: Final = 16 * 2**20
 _DTYPES: Final = {"digests": "int64", "labels": "int64", "logits": "float32", "rows": "int64"}
@@ -103,9 +103,9 @@ def load(path: Path, classes: Sequence[str] | None = None) -> Predictions:
     Raises: RunError naming the file if it is not there, is damaged, or is of other classes.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
-        raise RunError(f"cannot read the predictions {path}: {error.strerror}") from None
+        raise RunError(f"cannot read the predictions {path}: {reason(error)}") from None
     try:
         about, tensors = _parts(content)
         predictions = Predictions(about["part"], tuple(about["classes"]), **tensors)

@@ -188,7 +188,7 @@ def measure(run: Run, prepared: Prepared, network: nn.Module, part: str) -> Pred
 
 def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictions]) -> None:
     """Add the scores of these parts to scores.json; the file is what says that a run is finished."""
-    scores: Mapping[str, Any] = run.read_scores() if run.scores.exists() else {}
+    scores: Mapping[str, Any] = run.read_scores() if atomic.exists(run.scores) else {}
     own = {metric.name: metric.call for metric in prepared.own.metrics}
     added = {part: score(predictions, costs=prepared.costs, own=own).to_json() for part, predictions in predicted.items()}
     atomic.write_json(run.scores, {**scores, **added})

@@ -16,6 +16,7 @@ from rung.pipeline.prepare import Prepared
 from rung.recipe import Augment
 from rung.reports.inputs import Mistake, Samples
 from rung.store import arrays as arrays_file
+from rung.store import atomic
 from rung.store.run import Run
 
 _FILE = "pictures.safetensors"
@@ -28,7 +29,7 @@ Images = npt.NDArray[np.uint8]
 
 def kept(run: Run) -> bool:
     """Return whether the images have been kept."""
-    return (run.folder / _FILE).exists()
+    return atomic.exists(run.folder / _FILE)
 
 
 def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
@@ -73,7 +74,7 @@ def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None,
     Raises: RunError if the file is damaged.
     """
     path = run.folder / _FILE
-    if not path.exists():
+    if not atomic.exists(path):
         return None, []
     arrays, about = arrays_file.read(path)
     predicted = predictions[about["part"]]

@@ -42,9 +42,9 @@ def trained_network(run: Run, recipe: Recipe) -> nn.Module:
     """
     path = run.folder / "weights.safetensors"
     try:
-        content = path.read_bytes()
+        content = atomic.read_bytes(path)
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}; `rung resume {run.folder}` writes it if the run is not finished") from None
+        raise RunError(f"cannot read {path}: {atomic.reason(error)}; `rung resume {run.folder}` writes it if the run is not finished") from None
     if hashlib.sha256(content).hexdigest() != atomic.read_json(run.folder / "kept.json")["weights_sha256"]:
         raise RunError(f"{path} is damaged: its SHA-256 is not the one in kept.json; train again with `rung train {run.folder}/recipe.toml`")
     network, _, _ = rebuild(run, recipe)

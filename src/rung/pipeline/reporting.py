@@ -85,11 +85,11 @@ def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
         norm_memory=norm_memory(network),
         samples=samples,
         mistakes=mistakes,
-        opening=atomic.read_json(opening)["opening"] if opening.exists() else None,
+        opening=atomic.read_json(opening)["opening"] if atomic.exists(opening) else None,
         kept=kept,
         command=f"rung train {run.folder}/recipe.toml",
         test_command=f"rung test {run.folder}",
-        files={name: text for name, text in _FILES.items() if (run.folder / name).exists()},
+        files={name: text for name, text in _FILES.items() if atomic.exists(run.folder / name)},
     )
 
 

@@ -12,6 +12,7 @@ import pydantic
 from rung.errors import RecipeError
 from rung.recipe.whole import Recipe, describe, flat
 from rung.recipe.words import names, no_field, refused
+from rung.store import atomic
 
 _UNSET: Final = frozenset(name for name, value in flat(Recipe()).items() if value is None)  # by default; no field of a network is
 
@@ -78,9 +79,9 @@ def from_toml(path: Path) -> Recipe:
     Raises: RecipeError if it is not there, is not TOML, or does not fit.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(atomic.read_bytes(path).decode("utf-8"))
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from None
+        raise RecipeError(f"cannot read the recipe {path}: {atomic.reason(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not a TOML file: {error}") from None
     return parse(values, str(path))

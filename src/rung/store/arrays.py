@@ -36,9 +36,9 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     from safetensors.numpy import load
 
     try:
-        content = path.read_bytes()
+        content = atomic.read_bytes(path)
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from error
+        raise atomic.unreadable(error, path) from error
     try:
         length = int.from_bytes(content[:8], "little")
         if not 2 <= length <= _LARGEST_HEADER:

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,7 @@ _TEMPORARY: Final = re.compile(r"\.\d+-[0-9a-f]{16}\.rung-tmp")
 _CHUNK: Final = 64 << 20  # bytes of one write; Linux takes at most 2 GiB at once
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 GONE: Final = (errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH)  # what a network drive says that dropped
+_DROPPED: Final = (*GONE, errno.EIO)
 _WAITS_S: Final = (0.5, 1.0, 2.0)
 _NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
@@ -45,8 +47,9 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     """
     view = memoryview(data).cast("B")
 
+    temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}.rung-tmp"  # one for all tries, so that the last leaves none behind
+
     def put() -> None:
-        temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}.rung-tmp"
         try:
             _write_new(temporary, view)
             os.replace(temporary, path)
@@ -56,8 +59,7 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
             raise
         sync_folder(path.parent)
 
-    with explained(path, view.nbytes):
-        retried(put)
+    done(path, view.nbytes, put)
 
 
 def retried(action: Callable[[], T]) -> T:
@@ -66,10 +68,21 @@ def retried(action: Callable[[], T]) -> T:
         try:
             return action()
         except OSError as error:
-            if error.errno not in (*GONE, errno.EIO):
+            if error.errno not in _DROPPED:
                 raise
         time.sleep(wait_s)
     return action()
+
+
+def done(path: Path, needed: int, action: Callable[[], T]) -> T:
+    """Do what writes `needed` bytes at `path`, again while the drive drops; raises as write_bytes."""
+    with explained(path, needed):
+        return retried(action)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content, reading again while the drive drops; raises OSError."""
+    return retried(path.read_bytes)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,9 +98,9 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Return the value of a JSON file; raises RunError if it is not there or damaged."""
     try:
-        return loads(path.read_bytes())
+        return loads(read_bytes(path))
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(error, path) from error
     except ValueError as error:
         raise RunError(f"{path} is damaged: it is not JSON ({error})") from error
 
@@ -102,7 +115,6 @@ def append_line(path: Path, row: dict[str, Any]) -> None:
     sizes: list[int] = []
 
     def add() -> None:
-        is_new = not path.exists()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             sizes.append(os.fstat(handle).st_size)
@@ -111,11 +123,10 @@ def append_line(path: Path, row: dict[str, Any]) -> None:
             append_to(handle, line, path)
         finally:
             os.close(handle)
-        if is_new:
+        if sizes[0] == 0:  # the file may be new
             sync_folder(path.parent)
 
-    with explained(path, len(line)):
-        retried(add)
+    done(path, len(line), add)
 
 
 def encode_line(row: dict[str, Any]) -> bytes:
@@ -145,11 +156,11 @@ def read_lines(path: Path) -> Lines:
     Raises: RunError naming the line if one before the last is damaged, or if the file cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except FileNotFoundError:
         return Lines([], b"")
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from error
+        raise unreadable(error, path) from error
     return split_lines(content, path)
 
 
@@ -175,8 +186,7 @@ def repair_lines(path: Path) -> bytes:
     """
     lines = read_lines(path)
     if lines.torn:
-        with explained(path, 0):
-            _cut(path, path.stat().st_size - len(lines.torn))
+        done(path, 0, lambda: _cut(path, path.stat().st_size - len(lines.torn)))
     return lines.torn
 
 
@@ -190,12 +200,7 @@ def keep_lines(path: Path, count: int) -> int:
         raise RunError(f"{path} has {len(lines.rows)} rows where {count} were written: the file was changed or cut")
     surplus = len(lines.rows) - count + bool(lines.torn)
     if surplus:
-        end = 0
-        content = path.read_bytes()
-        for _ in range(count):
-            end = content.index(b"\n", end) + 1
-        with explained(path, 0):
-            _cut(path, end)
+        done(path, 0, lambda: _cut(path, _end_of_line(read_bytes(path), count)))
     return surplus
 
 
@@ -206,8 +211,7 @@ def sweep(folder: Path) -> list[Path]:
         for name in sorted(names):
             if is_temporary(name):
                 path = Path(place, name)
-                with explained(path, 0):
-                    path.unlink(missing_ok=True)
+                done(path, 0, partial(path.unlink, missing_ok=True))
                 removed.append(path)
     return removed
 
@@ -219,8 +223,7 @@ def is_temporary(name: str) -> bool:
 
 def make_folder(path: Path) -> None:
     """Make a folder and those above it; raises ResourceError or RunError."""
-    with explained(path, 4096):
-        path.mkdir(parents=True, exist_ok=True)
+    done(path, 4096, lambda: path.mkdir(parents=True, exist_ok=True))
 
 
 def require_space(path: Path, needed: int) -> None:
@@ -267,20 +270,58 @@ def explanation(error: OSError, path: Path, needed: int) -> RungError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         reason = "the file system is read-only" if error.errno == errno.EROFS else "no permission"
         return RunError(f"cannot write {path}: {reason}; choose a folder that you may write with --out, or copy the run there")
+    if error.errno in _DROPPED:
+        dropped = f"{error.strerror} in four tries: the drive has dropped or is broken"
+        return RunError(f"cannot write {path}: {dropped}; what was saved before is kept: bring it back, then {_onward(path)}")
     return RunError(f"cannot write {path}: {error.strerror or error}")
+
+
+def exists(path: Path) -> bool:
+    """Return whether a file or folder is there; raises RunError where the drive does not say, which is no No."""
+    try:
+        retried(partial(os.stat, path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(error, path) from error
+    return True
+
+
+def unreadable(error: OSError, path: Path) -> RunError:
+    """Return the RunError that says what could not be read and why."""
+    return RunError(f"cannot read {path}: {reason(error)}")
+
+
+def reason(error: OSError) -> str:
+    """Return in words why something failed, with what to do if it is the drive."""
+    return (
+        f"{error.strerror} in four tries: the drive has dropped or is broken; bring it back and try again" if error.errno in _DROPPED else str(error.strerror)
+    )
 
 
 def _full_message(path: Path, needed: int, number: int | None) -> str:
     free = free_bytes(path.parent)
     what = "your quota is used up" if number == errno.EDQUOT else "the disk is full"
-    run = next((folder for folder in path.parents if (folder / "recipe.toml").is_file()), None)
-    onward = f"`rung resume {run}`" if run else "run the command again"
     space = "an unknown number" if free is None else f"{free:,}"
-    return f"cannot write {path}: {what} ({needed:,} bytes needed, {space} free); what was saved before is kept: make room, then {onward}"
+    return f"cannot write {path}: {what} ({needed:,} bytes needed, {space} free); what was saved before is kept: make room, then {_onward(path)}"
+
+
+def _onward(path: Path) -> str:
+    """Return the command that goes on with the run which a file belongs to; a drive that is gone may not say which one that is."""
+    for folder in path.parents:
+        try:
+            os.stat(folder / "recipe.toml")
+            os.stat(folder / "checkpoints")  # `rung new` puts a recipe.toml into folders that are no run
+        except OSError as error:
+            if error.errno in _DROPPED:
+                return "go on with the run by `rung resume`"
+        else:
+            return f"`rung resume {folder}`"
+    return "run the command again"
 
 
 def _write_new(path: Path, view: memoryview) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         while view:
             view = view[os.write(handle, view[:_CHUNK]) :]
@@ -297,6 +338,14 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) else None
+
+
+def _end_of_line(content: bytes, count: int) -> int:
+    """Return where the first `count` lines end."""
+    end = 0
+    for _ in range(count):
+        end = content.index(b"\n", end) + 1
+    return end
 
 
 def _cut(path: Path, size: int) -> None:

@@ -43,13 +43,19 @@ def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any
         raise ValueError(f"the ledger itself writes {', '.join(taken)}")
     path = root / _NAME
     atomic.make_folder(root)
+    # Where a drive drops in the middle, a line of a try before may stay: an opening too many is counted, never one too few.
+    return atomic.done(path, 4096, lambda: _recorded(path, key, entry))
+
+
+def _recorded(path: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the line of an opening under the ledger's lock; raises OSError and RunError."""
     with _opened(path) as handle:
         content, cut = _repaired(handle, path)
         if not content:
             first = _sealed({"ledger": os.urandom(8).hex(), "time": now()})
             content = atomic.encode_line(first)
             atomic.append_to(handle, content, path)
-            atomic.sync_folder(root)
+            atomic.sync_folder(path.parent)
         ends = _row(content[: content.index(b"\n") + 1], path), _row(content[content.rfind(b"\n", 0, -1) + 1 :], path)
         number = 1 + content.count(b"\n" + to_bytes(dumps({"key": key, "opening": 0}))[: -len("0}")])
         line = {"key": key, "opening": number, "time": now(), "version": __version__, **entry}
@@ -108,13 +114,12 @@ def _check_receipt(receipt: Path, name: str | None, hashes: set[str], path: Path
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     """Open the ledger for appending and hold its lock while the block runs."""
-    with atomic.explained(path, 4096):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        try:
-            with lock.wait_for(handle, path):
-                yield handle
-        finally:
-            os.close(handle)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        with lock.wait_for(handle, path):
+            yield handle
+    finally:
+        os.close(handle)
 
 
 def _repaired(handle: int, path: Path) -> tuple[bytes, int]:
@@ -137,11 +142,11 @@ def _row(line: bytes, path: Path) -> dict[str, Any]:
 
 def _whole_lines(path: Path) -> list[bytes]:
     try:
-        content = path.read_bytes()
+        content = atomic.read_bytes(path)
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from error
+        raise atomic.unreadable(error, path) from error
     return [line + b"\n" for line in content.split(b"\n")[:-1]]  # what follows the last newline was never acknowledged
 
 

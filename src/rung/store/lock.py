@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from rung.errors import RunError
-from rung.store.atomic import explained
+from rung.store.atomic import done, explained
 from rung.store.values import now
 
 _NAME: Final = "lock"
@@ -48,7 +48,8 @@ def hold(folder: Path) -> Iterator[Holder | None]:
     _open_locks.add(handle)
     is_taken = False
     try:
-        _take(handle, path)
+        with explained(path, 4096):
+            _take(handle, path)
         is_taken = True
         dead = _read(handle)
         with explained(path, 4096):
@@ -60,7 +61,8 @@ def hold(folder: Path) -> Iterator[Holder | None]:
                 with contextlib.suppress(OSError):
                     os.ftruncate(handle, 0)  # an empty file says that the holder went in order
             _open_locks.discard(handle)
-            os.close(handle)
+            with contextlib.suppress(OSError):  # a network drive that is gone says so here as well, and must not hide the first error
+                os.close(handle)
 
 
 def holder(folder: Path) -> Holder | None:
@@ -98,8 +100,7 @@ def wait_for(handle: int, path: Path) -> Iterator[None]:
 
 
 def _open(path: Path) -> int:
-    with explained(path, 4096):
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    return done(path, 4096, lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
 
 
 def _take(handle: int, path: Path) -> None:

@@ -85,9 +85,9 @@ class Run:
     def read_recipe(self) -> str:
         """Return the text of recipe.toml; raises RunError if it cannot be read."""
         try:
-            return self.recipe.read_text(encoding="utf-8")
+            return atomic.read_bytes(self.recipe).decode("utf-8")
         except OSError as error:
-            raise RunError(f"cannot read {self.recipe}: {error.strerror}") from error
+            raise atomic.unreadable(error, self.recipe) from error
         except UnicodeDecodeError as error:
             raise RunError(f"{self.recipe} is damaged: it is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
@@ -107,14 +107,15 @@ class Run:
         """Return running (somebody holds the lock), finished (it has scores), failed (it says why), else unfinished."""
         if lock.holder(self.folder) is not None:
             return "running"
-        if self.scores.exists():
+        if atomic.exists(self.scores):
             return "finished"
-        return "failed" if self.failure.exists() else "unfinished"
+        return "failed" if atomic.exists(self.failure) else "unfinished"
 
     def discard(self) -> None:
         """Remove the folder if the run never began (it has no recipe.toml); what is left of it is in the way of the next try."""
-        if not self.recipe.exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(RungError):  # a drive that is gone does not say whether there is a recipe: what may be a run stays
+            if not atomic.exists(self.recipe):
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_failure(self, error: RungError) -> None:
         """Write down why the run stopped, if the folder and the disk allow it: the error itself is on its way to the user."""
@@ -124,8 +125,7 @@ class Run:
 
     def clear_failure(self) -> None:
         """Forget why the run stopped, because it goes on; raises RunError if the folder cannot be written."""
-        with atomic.explained(self.failure, 0):
-            self.failure.unlink(missing_ok=True)
+        atomic.done(self.failure, 0, lambda: self.failure.unlink(missing_ok=True))
 
 
 @dataclass(frozen=True)
@@ -154,23 +154,32 @@ def create(root: Path, name: str, seed: int, identifier: str | None = None) -> R
     number = 1
     while True:
         run = Run(root / (base if number == 1 else f"{base}-{number}"))
-        with atomic.explained(run.folder, 4096):
-            try:
-                run.folder.mkdir()  # one exclusive call: of two processes in one second, one gets the next number
-                break
-            except FileExistsError:
-                if identifier is not None:
-                    raise _exists(run) from None
+        if _made(run.folder):
+            break
+        if identifier is not None:
+            raise _exists(run)
         number += 1
     try:
         for folder in _FOLDERS:
             atomic.make_folder(run.folder / folder)
-        with atomic.explained(run.folder, 4096):
-            atomic.sync_folder(root)
+        atomic.done(run.folder, 4096, lambda: atomic.sync_folder(root))
     except RungError:
         run.discard()
         raise
     return run
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder by one exclusive call; return False if it is there already: of two processes in one second one gets the next number."""
+
+    def make() -> bool:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return False
+        return True
+
+    return atomic.done(folder, 4096, make)
 
 
 def check_new(root: Path, identifier: str | None = None) -> None:
@@ -180,17 +189,21 @@ def check_new(root: Path, identifier: str | None = None) -> None:
     """
     if identifier is not None and not _ID.fullmatch(identifier):
         raise RunError(f"'{identifier}' cannot name a run: use letters, digits, '_', '.' and '-', beginning with a letter or digit, 200 at most")
-    if identifier is not None and (root / identifier).exists():
+    if identifier is not None and atomic.exists(root / identifier):
         raise _exists(Run(root / identifier))
+    atomic.done(root, 4096, lambda: _check_place(root))
+
+
+def _check_place(root: Path) -> None:
+    """Raise the OSError that making a folder in the root would raise."""
     place = root.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
-    with atomic.explained(root, 4096):
-        if not place.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, f"{place} is not a folder")
-        if not os.access(place, os.W_OK | os.X_OK):
-            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
-            raise OSError(errno.EROFS if read_only else errno.EACCES, "")
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{place} is not a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+        raise OSError(errno.EROFS if read_only else errno.EACCES, "")
 
 
 def _exists(run: Run) -> RunError:
@@ -271,13 +284,13 @@ def _summary(run: Run) -> RunSummary:
             values |= read(run)
         except (RunError, OSError) as error:
             problems.append(str(error))
-    with contextlib.suppress(OSError):  # a folder that cannot be looked into has its problem already
+    with contextlib.suppress(OSError, RungError):  # a folder that cannot be looked into has its problem already
         state = run.state()
     return RunSummary(run, state, "; ".join(problems) or None, **values)
 
 
 def _recipe_facts(run: Run) -> dict[str, Any]:
-    if not run.recipe.exists():
+    if not atomic.exists(run.recipe):
         raise RunError(f"{run.folder} has no recipe.toml: it ended before its first step, and may be deleted")
     try:
         recipe = tomllib.loads(run.read_recipe())
@@ -292,7 +305,7 @@ def _row_facts(run: Run) -> dict[str, Any]:
 
 
 def _score_facts(run: Run) -> dict[str, Any]:
-    if not run.scores.exists():
+    if not atomic.exists(run.scores):
         return {}
     scores = run.read_scores()
     return {f"{part}_accuracy": _value(scores, part, run) for part in ("validation", "test")}

@@ -75,8 +75,7 @@ def commit(folder: Path, slot: Slot, data: bytes, state: dict[str, Any], environ
         with contextlib.suppress(OSError):  # give back what this save took; the disk is full and that is being said
             _purge(folder)
         raise
-    with atomic.explained(target, 0):
-        _purge(folder)
+    atomic.done(target, 0, lambda: _purge(folder))
 
 
 def fetch(folder: Path, slot: Slot) -> Stored | None:
@@ -130,17 +129,17 @@ def _parse(text: bytes, path: Path) -> _Pointer:
 
 def _verified(path: Path) -> tuple[_Pointer, bytes]:
     try:
-        pointer = _parse(path.read_bytes(), path)
+        pointer = _parse(atomic.read_bytes(path), path)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _DamageError(f"{path} cannot be read: {error.strerror}") from error
+        raise _unread(error, path, "") from error
     target = path.parent / pointer.file
     try:
-        size = target.stat().st_size
-        data = target.read_bytes() if size == pointer.bytes else b""
+        size = atomic.retried(target.stat).st_size
+        data = atomic.read_bytes(target) if size == pointer.bytes else b""
     except OSError as error:
-        raise _DamageError(f"{target}, which {path.name} names, cannot be read: {error.strerror}") from error
+        raise _unread(error, target, f", which {path.name} names,") from error
     if size != pointer.bytes:
         raise _DamageError(f"{target} is damaged: it has {size:,} bytes, not {pointer.bytes:,}")
     if hashlib.sha256(data).hexdigest() != pointer.sha256:
@@ -148,10 +147,17 @@ def _verified(path: Path) -> tuple[_Pointer, bytes]:
     return pointer, data
 
 
+def _unread(error: OSError, path: Path, which: str) -> _DamageError | RunError:
+    """Return what to raise: of a drive that is gone no file is damaged, and the checkpoint before would be no better."""
+    if error.errno in atomic.GONE:
+        return atomic.unreadable(error, path)
+    return _DamageError(f"{path}{which} cannot be read: {error.strerror}")
+
+
 def _holds(path: Path, digest: str, size: int) -> bool:
     """Return whether the file is there already, whole: the same content saved to two slots is written once."""
     try:
-        return path.stat().st_size == size and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+        return path.stat().st_size == size and hashlib.sha256(atomic.read_bytes(path)).hexdigest() == digest
     except OSError:
         return False
 
@@ -167,7 +173,7 @@ def _stands(folder: Path, slot_text: bytes) -> bool:
 
 def _bytes_or_none(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return atomic.read_bytes(path)
     except OSError:
         return None
 

@@ -127,7 +127,7 @@ class RunJournal(Journal):
             if changed := differences(found.environment, environment(self.device)):
                 self._note(f"resume is not bit-exact because {'; '.join(changed)}")
         for name in ("metrics.jsonl", "times.jsonl"):
-            if (self.folder / name).exists() or self._rows:
+            if atomic.exists(self.folder / name) or self._rows:
                 atomic.keep_lines(self.folder / name, self._rows)
         return found
 

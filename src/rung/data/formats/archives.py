@@ -6,9 +6,11 @@ import gzip
 import tarfile
 import zlib
 from collections.abc import Collection, Iterator
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from rung.data.drive import DriveGone, SteadyFile
 from rung.errors import DataError
 
 MAX_MEMBERS = 1_000
@@ -39,7 +41,11 @@ def members(path: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
     limit = min(MAX_BYTES, MAX_RATIO * path.stat().st_size + 2**20)
     seen: set[str] = set()
     try:
-        with gzip.open(path) as stream, tarfile.open(fileobj=cast("Any", _Limited(stream, limit)), mode="r|") as archive:
+        with (
+            BufferedReader(SteadyFile(path)) as file,
+            gzip.GzipFile(fileobj=file) as stream,
+            tarfile.open(fileobj=cast("Any", _Limited(stream, limit)), mode="r|") as archive,
+        ):
             for count, member in enumerate(archive):
                 _check(member, count, limit)
                 name = PurePosixPath(member.name).name
@@ -53,6 +59,8 @@ def members(path: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
                 if len(data) != member.size:
                     raise DataError(f"'{name}' is cut short")
                 yield name, data
+    except DriveGone:
+        raise
     except DataError as error:
         raise DataError(f"the archive {path} is refused: {error}; get it again") from None
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.data import fetch
+from rung.data import drive, fetch
 from rung.data.formats import archives, pickles
 from rung.data.found import Found, Progress
 from rung.data.imageset import TEST, TRAIN
@@ -42,7 +42,7 @@ def read(name: str, progress: Progress | None = None) -> Found:
 def _unpickled(path: Path, files: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     if path.is_dir():
         for file in files:
-            yield file, pickles.loads((path / file).read_bytes(), str(path / file))
+            yield file, pickles.loads(drive.read_bytes(path / file), str(path / file))
     else:
         for file, data in archives.members(path, files):
             yield file, pickles.loads(data, f"{path} ({file})")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data.classes import class_name, natural, shown
+from rung.data.drive import steadily
 from rung.data.found import Files, Found, Refused
 from rung.data.imageset import TEST, TRAIN, VALIDATION, FileNote
 from rung.data.sniff import IMAGE_SUFFIXES, RAW, RAW_SUFFIXES
@@ -146,7 +147,8 @@ def _read_root(pile: _Pile, below: str, number: int, index: dict[str, int], empt
 
 def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
     """Gather the image files of one class folder and its subfolders, each folder once."""
-    status = os.stat(os.path.join(pile.base, below))
+    place = os.path.join(pile.base, below)
+    status = steadily(shown(place), lambda: os.stat(place))
     if (status.st_dev, status.st_ino) in pile.visited:
         pile.ignore(below, "a link to a folder that was read already")
         return
@@ -174,18 +176,29 @@ def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
 def _why_not(path: str, base: str) -> str | None:
     """Return why a name in a class folder cannot be an image file, without opening it."""
     try:
-        mode = os.lstat(path).st_mode
+        mode = steadily(shown(path), lambda: os.lstat(path)).st_mode
         if stat.S_ISLNK(mode):
-            if not os.path.exists(path):
+            target = steadily(shown(path), lambda: _target_mode(path))
+            if target is None:
                 return f"is a broken link to {shown(os.readlink(path))}"
             if reason := _outside(path, base):
                 return reason
-            mode = os.stat(path).st_mode
+            mode = target
     except OSError as error:
         return f"cannot be looked at ({error.strerror})"
     if not stat.S_ISREG(mode):
         return f"is {_kind(mode)}, not a file"
     return RAW if os.path.splitext(path)[1].lower() in RAW_SUFFIXES else None
+
+
+def _target_mode(path: str) -> int | None:
+    """Return the mode of what a link leads to, or None if it leads nowhere."""
+    try:
+        return os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return None
+        raise
 
 
 def _outside(path: str, base: str) -> str | None:
@@ -220,10 +233,12 @@ def _list(pile: _Pile, below: str, note: bool = True) -> tuple[list[str], list[s
     return sorted(folders, key=natural), sorted(files, key=natural)
 
 
-def _entries(folder: str) -> Iterator[tuple[str, bool]]:
-    try:
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    def listed() -> list[tuple[str, bool]]:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                yield entry.name, entry.is_dir()
+            return [(entry.name, entry.is_dir()) for entry in entries]
+
+    try:
+        return steadily(shown(folder), listed)
     except OSError as error:
         raise DataError(f"cannot read the folder {shown(folder)} ({error.strerror})") from None

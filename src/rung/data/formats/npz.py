@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from io import BufferedReader
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.data.drive import SteadyFile
 from rung.data.formats.arrays import found
 from rung.data.found import Found
 from rung.errors import DataError, did_you_mean
@@ -58,7 +60,7 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     limit = MAX_RATIO * path.stat().st_size
     arrays: dict[str, npt.NDArray[Any]] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        with BufferedReader(SteadyFile(path)) as file, zipfile.ZipFile(file) as archive:
             members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
             if sum(m.file_size for m in members) > limit:
                 raise DataError(f"{path} claims to unpack to more than {MAX_RATIO} times its size: it is refused")
@@ -67,8 +69,8 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
                 if name in arrays:
                     raise DataError(f"{path} holds '{name}' twice: it is refused")
                 _check_header(archive, member, name, path)
-                with archive.open(member) as file:
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                with archive.open(member) as content:
+                    arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged or no .npz file ({error}): write it again with numpy.savez") from None
     return arrays
