@@ -281,6 +281,15 @@ def test_n06_fewer_images_than_a_batch_is_a_warning(rung: Rung, tmp_path: Path) 
     assert "train.batch_size = 64 is more than the" in said.out
 
 
+def test_what_does_nothing_in_a_recipe_is_said_before_the_training_and_kept(rung: Rung, tmp_path: Path) -> None:
+    said = rung("train", "digits", "--recipe", "digits", *QUICK, "--set", "train.drop_factor=0.5", "--out", tmp_path, "--name", "idle")
+    sentence = "train.drop_factor = 0.5 does nothing: it needs train.schedule = 'step' or 'plateau'"
+    assert said.code == 0
+    assert said.err.startswith(f"warning: {sentence}\n")
+    assert json.loads((tmp_path / "idle" / "data.json").read_text())["warnings"] == [sentence]
+    assert "train.drop_factor = 0.5 does nothing" in (tmp_path / "idle" / "report.html").read_text()
+
+
 def test_an_edited_ledger_opens_nothing(rung: Rung, tmp_path: Path) -> None:
     for name in ("first", "second"):
         rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--name", name)

@@ -101,6 +101,7 @@ def train(
             observe=observe,
             progress=progress,
             begun=_begun.append,
+            say=display.say,
             checkpoint_s=checkpoint_seconds,
         )
     _print_run(run, as_json)

@@ -121,6 +121,7 @@ def train(
     observe: Observe | None = None,
     progress: Progress | None = None,
     begun: Callable[[Run], None] | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
     checkpoint_s: float = 30.0,
 ) -> Run:
     """Train a classifier in a new run folder, score it on train and validation, and write its report.
@@ -128,6 +129,7 @@ def train(
     data: names or paths, an ImageSet, or a recipe.toml that names its data. settings: {"train.epochs": 5}. seed: of every draw.
     out: the folder of runs; name: of this run's folder, which must not exist. network, loss, metrics, augmentations, callbacks: your own objects.
     observe(step) is called after each step, progress(done, total) while files are read, begun(run) when there is a run that could be resumed.
+    say(sentence) hears the warnings about the recipe before the first step; they are kept in data.json and shown in the report.
     checkpoint_s: seconds between checkpoints.
 
     Raises: RecipeError, DataError before anything is written; RunError where the training cannot go on.
@@ -149,6 +151,8 @@ def train(
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
     prepared = prepare(wanted, images, own)
     execute.check(prepared)
+    for sentence in prepared.warnings:
+        say(f"warning: {sentence}")
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     try:
         with lock.hold(run.folder), _failure_written(run):

@@ -1,5 +1,6 @@
 """What a recipe leaves to the machine, the data or another field is decided before the first step, and stands in the resolved recipe."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from benchmarks.torture.runs import small
 from rung import recipe as recipes
+from rung.data.imageset import TEST, TRAIN, VALIDATION
 from rung.data.load import load
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, prepare
@@ -63,3 +65,19 @@ def test_a_resolved_recipe_resolves_to_itself(digits: Any) -> None:
     first = prepared(digits, {"train.optimizer": "muon", "train.schedule": "one_cycle"})
     assert (first.recipe.train.momentum, first.recipe.train.nesterov, first.recipe.train.epsilon, first.recipe.train.warmup_fraction) == (0.95, True, 1e-7, 0.3)
     assert prepare(first.recipe, digits, OwnParts()).recipe == first.recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"train.batch_size": 500}, "train.batch_size = 500 is more than the 130 training images: each step takes them all"),
+        ({"split.test_fraction": 0.1}, "split.test_fraction = 0.1 does nothing: the data bring a test part of 20 images"),
+        ({"split.validation_fraction": 0.1}, "split.validation_fraction = 0.1 does nothing: the data say which images validate (test: the 20"),
+        ({"train.drop_factor": 0.5}, "train.drop_factor = 0.5 does nothing"),
+    ],
+)
+def test_what_does_nothing_with_these_images_is_a_warning(digits: Any, settings: dict[str, Any], words: str) -> None:
+    given = replace(digits, parts=np.repeat(np.array([TRAIN, VALIDATION, TEST], dtype=np.int8), (130, 50, 20)))
+    assert prepared(given, {}).warnings == ()
+    (said,) = prepared(given, settings).warnings
+    assert said.startswith(words)

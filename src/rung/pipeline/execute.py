@@ -47,7 +47,8 @@ def begin(run: Run, prepared: Prepared) -> None:
         atomic.make_folder((run.folder / name).parent)
         atomic.write_text(run.folder / name, text)
     about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how, "sealed": len(prepared.splits.test)}
-    atomic.write_json(run.data, describe(prepared.images).to_json() | about)
+    described = describe(prepared.images).to_json()
+    atomic.write_json(run.data, described | about | {"warnings": [*described["warnings"], *prepared.warnings]})
     with _computing(prepared.recipe.compute):
         atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
     parts = {part: getattr(prepared.splits, part) for part in PARTS}

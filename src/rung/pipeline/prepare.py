@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from rung.data import augment as augmentation
 from rung.data import load as loading
 from rung.data import pixels as pixel_rules
 from rung.data.batches import Batch, Batches, Rows, resident
-from rung.data.imageset import ImageSet
+from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
@@ -25,7 +25,8 @@ from rung.evaluate.costs import load_costs
 from rung.models.build import build, flops
 from rung.pipeline import memory
 from rung.pipeline.own_parts import OwnParts
-from rung.recipe import Compute, Data, Recipe
+from rung.recipe import Compute, Data, Recipe, Split
+from rung.recipe.idle import idle
 from rung.training import optimizers
 from rung.training.schedules import warmup_fraction
 
@@ -34,13 +35,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that a training starts from. The recipe is resolved: no "auto" is left in it. costs: float64 (K,K) or None."""
+    """All that a training starts from. The recipe is resolved: no "auto" is left in it. costs: float64 (K,K) or None.
+
+    warnings: what of the recipe does nothing, or something else than its words may promise; said before the first step, kept with the run.
+    """
 
     recipe: Recipe
     images: ImageSet
     splits: Splits
     own: OwnParts
     costs: npt.NDArray[np.float64] | None = None
+    warnings: tuple[str, ...] = ()
 
     def device(self) -> torch.device:
         return torch.device(self.recipe.compute.device)
@@ -140,13 +145,26 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
             "costs": str(Path(recipe.costs).resolve()) if recipe.costs else "",
         }
     )
-    if len(splits.train) < train.batch_size:
-        few = f"train.batch_size = {train.batch_size} is more than the {len(splits.train)} training images: each step takes them all"
-        images = replace(images, warnings=(*images.warnings, few))
     costs = load_costs(Path(recipe.costs), images.classes) if recipe.costs else None
-    prepared = Prepared(resolved, images, splits, own, costs)
+    prepared = Prepared(resolved, images, splits, own, costs, (*idle(recipe), *_idle_here(recipe, images, splits)))
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared
+
+
+def _idle_here(recipe: Recipe, images: ImageSet, splits: Splits) -> list[str]:
+    """Return what of a recipe does nothing with these images."""
+    said = []
+    if len(splits.train) < recipe.train.batch_size:
+        said.append(f"train.batch_size = {recipe.train.batch_size} is more than the {len(splits.train)} training images: each step takes them all")
+    tests, validations = (images.parts == TEST).sum(), (images.parts == VALIDATION).sum()
+    if tests and recipe.split.test_fraction != Split().test_fraction:
+        said.append(f"split.test_fraction = {recipe.split.test_fraction} does nothing: the data bring a test part of {tests:,} images")
+    drawn = recipe.split.folds is None and not recipe.split.validation_roots
+    if drawn and (validations or images.validation_rule == "last_10000") and recipe.split.validation_fraction != Split().validation_fraction:
+        said.append(
+            f"split.validation_fraction = {recipe.split.validation_fraction} does nothing: the data say which images validate ({splits.how})"
+        )
+    return said
 
 
 def _absolute(data: Data) -> Data:
