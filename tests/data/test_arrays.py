@@ -66,6 +66,7 @@ def test_the_hint_for_flat_rows_tells_planes_from_pixels() -> None:
     [
         (np.array([0.0, 0.5, 1.0]), [0, 128, 255], "0..1"),
         (np.array([0.0, 0.5, 1.0], np.float32), [0, 128, 255], "0..1"),
+        (np.array([0.0, 7.0, 255.0]), [0, 7, 255], "taken as they are"),
         (np.array([True, False, True]), [255, 0, 255], "true"),
         (np.array([0, 128, 255], np.int64), [0, 128, 255], None),
         (np.array([0, 0x1234, 0xFFFF], np.uint16), [0, 0x12, 0xFF], "16-bit"),
@@ -81,6 +82,7 @@ def test_values_become_eight_bits_and_it_is_said(values: np.ndarray, expected: l
     ("values", "message"),
     [
         (np.array([0.0, 16.0]), "floating point values from 0 to 16: give 0..1"),
+        (np.array([0.5, 255.0]), "floating point values from 0.5 to 255: give 0..1"),
         (np.array([-0.1, 1.0]), "from -0.1 to 1"),
         (np.array([np.nan, 1.0]), "1 values that are not finite"),
         (np.array([-1, 5]), "values from -1 to 5"),
@@ -192,7 +194,7 @@ def test_npz_with_and_without_parts(tmp_path: Path) -> None:
         ({"x": noise(2, 8, 8), "y": [0, 1], "classes": np.array(["a", "a"])}, "classes names 'a' twice"),
         ({"x": noise(2, 8, 8), "y": [0, 1], "classes": np.zeros(2)}, "classes should be text"),
         ({"x": noise(3, 8, 8), "y": [0, 1]}, r"m\.npz: x holds 3 images and y 2 labels"),
-        ({"x": noise(2, 8, 8), "y": [1, 2]}, r"m\.npz: labels run from 1 to 2 \(y\)"),
+        ({"x": noise(2, 8, 8), "y": [1, 2]}, r"labels run from 1 to 2 \(m\)"),
     ],
 )
 def test_npz_that_do_not_fit_name_the_key(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

@@ -13,7 +13,8 @@ from sklearn.datasets import load_digits
 
 from rung.data import files
 from rung.data.imageset import FACTS, FORMATS, TEST, TRAIN, VALIDATION, ImageSet, pixel_digest
-from rung.data.load import from_arrays, is_name, load
+from rung.data.load import from_arrays, load
+from rung.data.sources import is_name
 from rung.errors import DataError, RecipeError
 from rung.recipe import Data, Pixels
 
@@ -94,7 +95,7 @@ def test_no_source_and_unknown_sources(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'digit' is no data that rung knows.*did you mean 'digits'"):
         loaded("digit")
     (tmp_path / "x.zip").write_bytes(b"")
-    with pytest.raises(DataError, match=r"x\.zip is not a folder or an \.npz file"):
+    with pytest.raises(DataError, match=r"x\.zip is neither a folder nor a file of a known kind \(\.csv, \.tsv, .*give a folder"):
         loaded(tmp_path / "x.zip")
 
 

@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from rung.data.decode import UnreadableImage, decode, read_file
-from rung.data.found import Files, Found, Progress, Refused
+from rung.data.decode import UnreadableImage, decode
+from rung.data.found import Found, Progress, Refused, Stored
 from rung.data.imageset import FACTS, FORMATS, FileNote, grey_rows, pixel_digest, pixel_digests
 from rung.data.pixels import AUTO_SIZE, fit, fit_all
 from rung.data.sniff import extension_fits
@@ -92,7 +92,7 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
     The images have one channel where all are grey or grey is asked for, else three. With pixels.size "auto" they keep
     their size where all are square, of one size and AUTO_SIZE at most.
     """
-    assert isinstance(found.images, Files)
+    assert isinstance(found.images, Stored)
     shelf = _Shelf(len(found), pixels)
     digests = np.empty(len(found), np.int64)
     facts = np.zeros(len(found), FACTS)
@@ -102,10 +102,10 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
     repaired: list[FileNote] = []
     odd: dict[str, list[int]] = defaultdict(list)
     draft = pixels if isinstance(pixels.size, int) else pixels.model_copy(update={"size": AUTO_SIZE})  # how far a JPEG may be reduced
-    one = partial(_decode_one, found.images.base, pixels, draft)
+    one = partial(_decode_one, found.images, pixels, draft)
     with _pool() as pool:
         for start in range(0, len(found), _CHUNK_FILES):
-            for row, result in enumerate(pool.map(one, found.images.paths[start : start + _CHUNK_FILES]), start):
+            for row, result in enumerate(pool.map(one, range(start, min(start + _CHUNK_FILES, len(found)))), start):
                 if isinstance(result, str):
                     keep[row] = False
                     refused.append(Refused(found.sources[row], result, int(found.labels[row])))
@@ -127,7 +127,7 @@ def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None)
 
 def fit_array(found: Found, pixels: Pixels) -> Fitted:
     """Fit every image of a source that is an array, by the same rules as files."""
-    assert not isinstance(found.images, Files)
+    assert not isinstance(found.images, Stored)
     are_grey = grey_rows(found.images)
     grey_only = pixels.colour == "grey" or (pixels.colour == "auto" and bool(are_grey.all()))
     size = _own_size(found.images.shape[1:3], pixels)
@@ -175,16 +175,17 @@ def _listed(refused: Sequence[Refused]) -> str:
     return ", ".join(f"{r.path} {r.reason}" for r in refused[:3]) + more
 
 
-def _decode_one(base: str, pixels: Pixels, draft: Pixels, path: str) -> _One | str:
+def _decode_one(stored: Stored, pixels: Pixels, draft: Pixels, row: int) -> _One | str:
     """Return one image, fitted, with as many channels as it has or the recipe asks for; or the reason why there is none."""
     try:
-        data = read_file(os.path.join(base, path))
+        data = stored.read(row)
         decoded = decode(data, draft)
     except UnreadableImage as error:
         return str(error)
     height, width, own = decoded.image.shape
+    suffix = stored.suffix(row)
     odd = (
-        ("extension", not extension_fits(os.path.splitext(path)[1], decoded.format)),
+        ("extension", suffix is not None and not extension_fits(suffix, decoded.format)),
         ("trailing", decoded.trailing > 0),
         ("frames", decoded.frames),
         ("small", min(height, width) < 8),

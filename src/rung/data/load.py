@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from rung.data import classes as naming
+from rung.data import sources as reading
 from rung.data.files import Fitted, check_left_out, decode_files, fit_array, together
-from rung.data.formats import arrays, cifar, digits, folder, npz
-from rung.data.found import Files, Found, Progress
+from rung.data.formats import arrays
+from rung.data.found import Found, Progress, Stored
 from rung.data.imageset import FACTS, PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
 from rung.data.pixels import fit_all
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Layout, Pixels
-
-NAMES = ("digits", "cifar10", "cifar100")
 
 
 def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, download_progress: Progress | None = None) -> ImageSet:
@@ -31,13 +28,8 @@ def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, downlo
     Raises: DataError where they cannot be found or used; RecipeError for classes that do not exist.
     """
     if not data.sources:
-        raise RecipeError(f"no data named: give a name ({', '.join(NAMES)}) or the path of a folder or .npz file")
-    return finish([_read(source, data, download_progress) for source in data.sources], data, pixels, progress)
-
-
-def is_name(source: str) -> bool:
-    """Return whether a source is the name of known data, which beats a folder of that name ("./digits" is the folder)."""
-    return source in NAMES or source.startswith("cifar100:")
+        raise RecipeError(f"no data named: give a name ({', '.join(reading.NAMES)}) or the path of a folder or file")
+    return finish([reading.read(source, data, download_progress) for source in data.sources], data, pixels, progress)
 
 
 def from_arrays(
@@ -83,6 +75,7 @@ def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progres
 
     Raises: as `load`.
     """
+    _check_numbers(found)
     sources = unite(found)
     rule = sources[0].validation_rule if len(sources) == 1 and not data.classes and not data.per_class else "fraction"
     if data.classes:
@@ -98,31 +91,15 @@ def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progres
     return images
 
 
-def _read(source: str, data: Data, download_progress: Progress | None) -> Found:
-    """Read one source: a name, or else a path; names beat folders."""
-    if is_name(source):
-        return digits.read() if source == "digits" else cifar.read(source, download_progress)
-    path = Path(source).expanduser()
-    if path.suffix.lower() == ".npz" and path.is_file():
-        return npz.read(path, data.layout)
-    if path.is_dir():
-        return folder.read(path, data.allow_empty_classes)
-    if not os.path.lexists(path):
-        raise DataError(_not_there(source, path))
-    raise DataError(f"{source} is not a folder or an .npz file: give a folder of class folders, an .npz, or a name ({', '.join(NAMES)})")
-
-
-def _not_there(source: str, path: Path) -> str:
-    if len(path.parts) == 1 and not source.startswith((".", "~")):
-        close = did_you_mean(source, [*NAMES, *(naming.shown(e.name) for e in os.scandir() if e.is_dir() or e.name.endswith(".npz"))])
-        close = close if close.startswith("did") else did_you_mean(source, NAMES)
-        return f"'{source}' is no data that rung knows, and no folder of that name is in {Path.cwd()}: {close}"
-    parent = next((p for p in path.absolute().parents if p.is_dir()), Path("/"))
-    held = sorted((naming.shown(n) for n in os.listdir(parent) if not n.startswith(".")), key=naming.natural)
-    step = path.absolute().relative_to(parent).parts[0]
-    names = f"it holds {', '.join(held[:5])}{' ..' if len(held) > 5 else ''}" if held else "it is empty"
-    close = did_you_mean(step, held) if held else ""
-    return f"{source} does not exist; the nearest folder that does is {parent}: {names}" + (f"; {close}" if close.startswith("did") else "")
+def _check_numbers(found: Sequence[Found]) -> None:
+    """Raises: DataError where all labels are numbers and none of any source is 0."""
+    labels = [f.labels for f in found if f.numbered and len(f)]
+    if len(labels) == len(found) and min(int(own.min()) for own in labels) > 0:
+        low, high = min(int(own.min()) for own in labels), max(int(own.max()) for own in labels)
+        raise DataError(
+            f"labels run from {low} to {high} ({', '.join(f.name for f in found)}): expected whole numbers from 0, none left out; "
+            f"if these numbers are names of classes, write them as words"
+        )
 
 
 def _pick(sources: list[Found], text: str) -> list[Found]:
@@ -201,7 +178,7 @@ def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Prog
     decoded = []
     for found in sources:
         step = None if progress is None else partial(_shifted, progress, done, total)
-        decoded.append(decode_files(found, pixels, step) if isinstance(found.images, Files) else fit_array(found, pixels))
+        decoded.append(decode_files(found, pixels, step) if isinstance(found.images, Stored) else fit_array(found, pixels))
         done += len(found)
         if progress:
             progress(done, total)
@@ -226,6 +203,7 @@ def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Prog
         root_names=names,
         digests=np.concatenate([d.digests for d in decoded]),
         facts=_facts(decoded),
+        groups=_groups(sources),
         coarse=None if coarse is None or None in coarse else tuple(c for c in coarse if c is not None),
         dropped=tuple(FileNote(r.path, r.reason) for r in refused),
         repaired=tuple(note for f, d in zip(sources, decoded, strict=True) for note in (*f.repaired, *d.repaired)),
@@ -238,6 +216,15 @@ def _facts(decoded: Sequence[Fitted]) -> npt.NDArray[np.void] | None:
     if all(d.facts is None for d in decoded):
         return None
     return np.concatenate([np.zeros(len(d.rows), FACTS) if d.facts is None else d.facts for d in decoded])
+
+
+def _groups(sources: Sequence[Found]) -> npt.NDArray[np.int64] | None:
+    """Return the number of each row's group, or None where no source knows any; a row without one is a group of its own."""
+    if all(f.groups is None for f in sources):
+        return None
+    names = [name for f in sources for name in (f.groups or [""] * len(f))]
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(names)) if name}
+    return np.array([numbers.get(name, len(names) + row) for row, name in enumerate(names)], np.int64)
 
 
 def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:

@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from rung.data.classes import natural
-from rung.data.formats.folder import part_of
-from rung.data.found import Files, Found
+from rung.data.found import Found
+from rung.data.parts import part_of, part_of_file
 from rung.errors import DataError
 
 
@@ -38,11 +38,11 @@ def unite(found: Sequence[Found]) -> list[Found]:
 
 
 def _check_apart(found: Sequence[Found]) -> None:
-    bases = sorted(f.images.base for f in found if isinstance(f.images, Files))
-    for one, other in pairwise(bases):
+    origins = sorted(f.origin for f in found if f.origin)
+    for one, other in pairwise(origins):
         if one == other or other.startswith(one + os.sep):
             raise DataError(f"{other} is given twice" if one == other else f"{other} lies in {one}, which is given too: give one of them")
-    for name, times in Counter(f.name for f in found if not isinstance(f.images, Files)).items():
+    for name, times in Counter(f.name for f in found if not f.origin).items():
         if times > 1:
             raise DataError(f"{name} is given {times} times: give it once")
 
@@ -51,13 +51,13 @@ def _unique_names(found: Sequence[Found]) -> list[str]:
     times = Counter(f.name for f in found)
     names = [f.name for f in found]
     for k, f in enumerate(found):
-        if times[f.name] > 1 and isinstance(f.images, Files):
-            names[k] = f"{os.path.basename(os.path.dirname(f.images.base))}/{f.name}"
+        if times[f.name] > 1 and f.origin:
+            names[k] = f"{os.path.basename(os.path.dirname(f.origin))}/{f.name}"
     return [name if names.count(name) == 1 else f"{name}#{k + 1}" for k, name in enumerate(names)]
 
 
 def _renamed(found: Found, name: str) -> Found:
-    part = part_of(found.name) if found.flat else None
+    part = (part_of_file if os.path.isfile(found.origin) else part_of)(found.name) if found.flat else None
     return replace(
         found,
         name=name,

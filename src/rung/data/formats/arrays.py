@@ -31,22 +31,15 @@ def found(
     layout: Layout,
     name: str,
     words: Mapping[str, tuple[str, str]] | None = None,
+    origin: str = "",
 ) -> Found:
     """Return images and labels of "train", "validation" or "test" as what a reader finds.
 
-    words: for each part how the user calls its images and labels, for messages and row names.
+    words: for each part how the user calls its images and labels, for messages and row names. origin: see Found.
     Raises: DataError where shapes, lengths, values or labels do not fit, naming the array.
     """
     words = words or {part: (part, f"labels of {part}") for part in parts}
-    images, remarks = [], []
-    for part, (x, _) in parts.items():
-        values, remark = as_images(x, layout, words[part][0])
-        images.append(values)
-        remarks += [remark] if remark else []
-    for part, values in zip(parts, images, strict=True):
-        if values.shape[1:] != images[0].shape[1:]:
-            first = next(iter(parts))
-            raise DataError(f"images of {words[first][0]} are {images[0].shape[1:]} and those of {words[part][0]} {values.shape[1:]}: they must be alike")
+    images, remarks = alike({words[part][0]: x for part, (x, _) in parts.items()}, layout)
     labels, names = as_labels({words[p][1]: y for p, (_, y) in parts.items()}, classes)
     for part, values, own in zip(parts, images, labels, strict=True):
         if len(values) != len(own):
@@ -54,6 +47,7 @@ def found(
     counts = [len(i) for i in images]
     return Found(
         name=name,
+        origin=origin,
         images=images[0] if len(images) == 1 else np.concatenate(images),
         labels=np.concatenate(labels),
         classes=names,
@@ -61,8 +55,24 @@ def found(
         parts=np.repeat(np.array([PARTS.index(p) for p in parts], np.int8), counts),
         roots=np.repeat(np.arange(len(parts)), counts),
         root_names=tuple(parts) if len(parts) > 1 else (name,),
-        remarks=tuple(dict.fromkeys(remarks)),
+        numbered=classes is None and all(str(k) == name for k, name in enumerate(names)),
+        remarks=remarks,
     )
+
+
+def alike(arrays: Mapping[str, npt.ArrayLike], layout: Layout) -> tuple[list[npt.NDArray[np.uint8]], tuple[str, ...]]:
+    """Return the images of named arrays as `as_images` does, and what was done to their values.
+
+    Raises: DataError as `as_images`, and where they are not all of one shape.
+    """
+    images, remarks = [], []
+    for name, array in arrays.items():
+        values, remark = as_images(array, layout, name)
+        images.append(values)
+        remarks += [remark] if remark else []
+        if values.shape[1:] != images[0].shape[1:]:
+            raise DataError(f"images of {next(iter(arrays))} are {images[0].shape[1:]} and those of {name} {values.shape[1:]}: they must be alike")
+    return images, tuple(dict.fromkeys(remarks))
 
 
 def as_images(array: npt.ArrayLike, layout: Layout = "auto", name: str = "the images") -> tuple[npt.NDArray[np.uint8], str | None]:
@@ -136,6 +146,9 @@ def _to_uint8(values: Array, name: str) -> tuple[npt.NDArray[np.uint8], str | No
     if kind == "f":
         if not np.isfinite(values).all():
             raise DataError(f"{name} holds {int((~np.isfinite(values)).sum())} values that are not finite (NaN or infinite)")
+        # A smaller maximum may be a white of its own, as 16 is that of scikit-learn's digits.
+        if low >= 0 and 128 <= high <= 255 and (values == np.rint(values)).all():
+            return values.astype(np.uint8), "whole floating point values in 0..255 were taken as they are"
         if low < 0 or high > 1:
             raise DataError(f"{name} holds floating point values from {low:g} to {high:g}: give 0..1, or 0..255 as uint8")
         return np.rint(values * 255).astype(np.uint8), "floating point values in 0..1 became round(v * 255)"
@@ -150,7 +163,7 @@ def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None
     """Return the labels of each named array as int64 (N,) in 0..K-1, and the K class names.
 
     Whole numbers, one-hot rows, whole floating point numbers and names are labels; without `classes` numbers name
-    themselves, and names are put in natural order.
+    themselves (that they begin at 0 is checked when all sources are known), and names are put in natural order.
     Raises: DataError for anything else, with the range found and expected.
     """
     read = [_plain(values, name) for name, values in arrays.items()]
@@ -165,7 +178,7 @@ def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None
     if classes is None and wide:
         classes = [str(k) for k in range(next(iter(wide)))]
     if classes is None:
-        if low != 0 or high >= max(1000, sum(len(v) for v in labels)):
+        if low < 0 or high >= max(1000, sum(len(v) for v in labels)):
             raise DataError(f"{where}: expected whole numbers from 0, none left out")
         classes = [str(k) for k in range(high + 1)]
     if low < 0 or high >= len(classes):
@@ -216,3 +229,13 @@ def _named(read: list[Array], arrays: Sequence[str], classes: Sequence[str] | No
         raise DataError(f"labels ({', '.join(arrays)}) name the class '{unknown[0]}': {did_you_mean(unknown[0], classes)}")
     position = {name: k for k, name in enumerate(classes)}
     return [np.array([position[str(v)] for v in values], np.int64) for values in read], tuple(classes)
+
+
+def class_names(array: Array, origin: str) -> tuple[str, ...]:
+    """Return the names in an array of text or whole numbers (K,). Raises: DataError for anything else, and for a name given twice."""
+    if array.ndim != 1 or array.dtype.kind not in "USiu":
+        raise DataError(f"{origin}: classes should be text (K,), found {array.dtype} {array.shape}")
+    names = tuple(str(v) for v in (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array))
+    if len(set(names)) < len(names):
+        raise DataError(f"{origin}: classes names '{next(n for n in names if names.count(n) > 1)}' twice")
+    return names

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import re
-import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,30 +11,23 @@ import numpy.typing as npt
 
 from rung.data.classes import class_name, natural, shown
 from rung.data.drive import steadily
+from rung.data.formats.entries import Gate, entries
 from rung.data.found import Files, Found, Refused
-from rung.data.imageset import TEST, TRAIN, VALIDATION, FileNote
-from rung.data.sniff import IMAGE_SUFFIXES, RAW, RAW_SUFFIXES
+from rung.data.imageset import TRAIN, FileNote
+from rung.data.parts import part_of
+from rung.data.sniff import IMAGE_SUFFIXES
 from rung.errors import DataError
 
-_PART = re.compile(r"(?:(train(?:ing)?)|(val(?:id(?:ation)?)?)|(test(?:ing)?))(?:[ _-]?(?:set|data|images|\d+))?", re.IGNORECASE)
 _NOT_A_CLASS = frozenset({"__macosx", "@eadir", "lost+found", "__pycache__", "$recycle.bin", "system volume information"})
 _RUBBISH = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 _RUBBISH_SUFFIXES = frozenset({".txt", ".csv", ".json", ".xml", ".md", ".ini", ".log", ".db"})
-
-
-def part_of(name: str) -> int | None:
-    """Return TRAIN, VALIDATION or TEST for a folder named train, train3, val, validation, test_set .., else None."""
-    match = _PART.fullmatch(name)
-    if not match:
-        return None
-    return TRAIN if match[1] else VALIDATION if match[2] else TEST
 
 
 @dataclass
 class _Pile:
     """What the walk gathers; texts only, so that a million files stay below a gigabyte."""
 
-    base: str
+    gate: Gate
     paths: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     roots: list[int] = field(default_factory=list)
@@ -46,18 +36,22 @@ class _Pile:
     seen: list[str] = field(default_factory=list)
     visited: set[tuple[int, int]] = field(default_factory=set)
 
+    @property
+    def base(self) -> str:
+        return self.gate.base
+
     def ignore(self, path: str, reason: str) -> None:
         self.ignored.append(FileNote(shown(path), reason))
 
 
-def read(path: Path, allow_empty_classes: bool = False) -> Found:
-    """Return the image files below `path` with the classes that their folders name.
+def read(path: Path, allow_empty_classes: bool = False, follow_links: bool = False) -> Found:
+    """Return the image files below `path` with the classes that their folders name; links that lead out of it are refused or followed.
 
     Raises: DataError for a folder without images, images beside class folders, empty class folders, and for parts
     (train, test) beside folders that are none.
     """
     base = os.path.realpath(path)
-    pile = _Pile(base)
+    pile = _Pile(Gate(base, follow_links))
     folders, _ = _list(pile, "")
     splits = _split_folders(pile, folders, path)
     name = class_name(os.path.basename(base)) or "images"
@@ -88,6 +82,7 @@ def _found(pile: _Pile, name: str, index: dict[str, int], root_names: list[str],
     position = np.array([classes.index(name) for name in index], np.int64)
     return Found(
         name=name,
+        origin=pile.base,
         images=Files(pile.base, pile.paths),
         labels=position[np.array(pile.labels, np.int64)],
         classes=classes,
@@ -97,6 +92,7 @@ def _found(pile: _Pile, name: str, index: dict[str, int], root_names: list[str],
         root_names=tuple(shown(r) for r in root_names),
         refused=tuple(replace(r, label=int(position[r.label])) for r in pile.refused),
         repaired=tuple(pile.ignored),
+        warnings=pile.gate.warnings(),
         remarks=tuple(remarks),
     )
 
@@ -123,6 +119,10 @@ def _holds_class_folders(pile: _Pile, folder: str) -> bool:
 
 
 def _read_root(pile: _Pile, below: str, number: int, index: dict[str, int], empty: list[str]) -> None:
+    place = os.path.join(pile.base, below)
+    real = pile.gate.outside(place)
+    if real and (reason := pile.gate.why_not_out(place, real)):
+        raise DataError(f"{shown(place)} {reason}")
     folders, files = _list(pile, below)
     lying = [f for f in files if _is_image_name(f)]
     where = shown(os.path.join(pile.base, below)) if below else shown(pile.base)
@@ -148,6 +148,10 @@ def _read_root(pile: _Pile, below: str, number: int, index: dict[str, int], empt
 def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
     """Gather the image files of one class folder and its subfolders, each folder once."""
     place = os.path.join(pile.base, below)
+    real = pile.gate.outside(place) if os.path.islink(place) else None
+    if real and (reason := pile.gate.why_not_out(place, real)):
+        pile.refused.append(Refused(shown(below), reason, label))
+        return
     status = steadily(shown(place), lambda: os.stat(place))
     if (status.st_dev, status.st_ino) in pile.visited:
         pile.ignore(below, "a link to a folder that was read already")
@@ -159,56 +163,14 @@ def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
         if _is_rubbish(file):
             pile.ignore(path, "no image by its name")
             pile.seen.append(shown(path))
-        elif reason := _why_not(os.path.join(pile.base, path), pile.base):
+        elif reason := pile.gate.why_not(os.path.join(pile.base, path)):
             pile.refused.append(Refused(shown(path), reason, label))
         else:
             pile.paths.append(path)
             pile.labels.append(label)
             pile.roots.append(root)
     for folder in folders:
-        path = os.path.join(below, folder)
-        if os.path.islink(os.path.join(pile.base, path)) and (reason := _outside(os.path.join(pile.base, path), pile.base)):
-            pile.refused.append(Refused(shown(path), reason, label))
-        else:
-            _walk(pile, path, label, root)
-
-
-def _why_not(path: str, base: str) -> str | None:
-    """Return why a name in a class folder cannot be an image file, without opening it."""
-    try:
-        mode = steadily(shown(path), lambda: os.lstat(path)).st_mode
-        if stat.S_ISLNK(mode):
-            target = steadily(shown(path), lambda: _target_mode(path))
-            if target is None:
-                return f"is a broken link to {shown(os.readlink(path))}"
-            if reason := _outside(path, base):
-                return reason
-            mode = target
-    except OSError as error:
-        return f"cannot be looked at ({error.strerror})"
-    if not stat.S_ISREG(mode):
-        return f"is {_kind(mode)}, not a file"
-    return RAW if os.path.splitext(path)[1].lower() in RAW_SUFFIXES else None
-
-
-def _target_mode(path: str) -> int | None:
-    """Return the mode of what a link leads to, or None if it leads nowhere."""
-    try:
-        return os.stat(path).st_mode
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return None
-        raise
-
-
-def _outside(path: str, base: str) -> str | None:
-    real = os.path.realpath(path)
-    return None if real.startswith(base + os.sep) else f"is a link out of the folder, to {shown(real)}: copy what it leads to (cp -rL)"
-
-
-def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISDIR, "a folder"))
-    return next((word for test, word in kinds if test(mode)), "something else")
+        _walk(pile, os.path.join(below, folder), label, root)
 
 
 def _is_rubbish(file: str) -> bool:
@@ -222,7 +184,7 @@ def _is_image_name(file: str) -> bool:
 def _list(pile: _Pile, below: str, note: bool = True) -> tuple[list[str], list[str]]:
     """Return the names of folders that can hold classes and of all else, each in natural order."""
     folders, files = [], []
-    for name, is_folder in _entries(os.path.join(pile.base, below) if below else pile.base):
+    for name, is_folder in entries(os.path.join(pile.base, below) if below else pile.base):
         if not is_folder:
             files.append(name)
         elif name.startswith(".") or name.lower() in _NOT_A_CLASS:
@@ -231,14 +193,3 @@ def _list(pile: _Pile, below: str, note: bool = True) -> tuple[list[str], list[s
         else:
             folders.append(name)
     return sorted(folders, key=natural), sorted(files, key=natural)
-
-
-def _entries(folder: str) -> list[tuple[str, bool]]:
-    def listed() -> list[tuple[str, bool]]:
-        with os.scandir(folder) as entries:
-            return [(entry.name, entry.is_dir()) for entry in entries]
-
-    try:
-        return steadily(shown(folder), listed)
-    except OSError as error:
-        raise DataError(f"cannot read the folder {shown(folder)} ({error.strerror})") from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from io import BufferedReader
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data.drive import SteadyFile
-from rung.data.formats.arrays import found
+from rung.data.formats.arrays import class_names, found
+from rung.data.formats.npy import check_header
 from rung.data.found import Found
 from rung.errors import DataError, did_you_mean
 from rung.recipe import Layout
@@ -39,21 +40,12 @@ def read(path: Path, layout: Layout = "auto") -> Found:
     missing = [key for pair in pairs.values() for key in pair if key not in arrays]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}: it has {', '.join(arrays) or 'nothing'}")
-    classes = _class_names(arrays["classes"], path) if "classes" in arrays else None
+    classes = class_names(arrays["classes"], str(path)) if "classes" in arrays else None
     parts = {part: (arrays[x], arrays[y]) for part, (x, y) in pairs.items()}
     try:
-        return found(parts, classes, layout, path.stem, pairs)
+        return found(parts, classes, layout, path.stem, pairs, os.path.realpath(path))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-
-
-def _class_names(array: npt.NDArray[Any], path: Path) -> tuple[str, ...]:
-    if array.ndim != 1 or array.dtype.kind not in "USiu":
-        raise DataError(f"{path}: classes should be text (K,), found {array.dtype} {array.shape}")
-    names = tuple(str(v) for v in (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array))
-    if len(set(names)) < len(names):
-        raise DataError(f"{path}: classes names '{next(n for n in names if names.count(n) > 1)}' twice")
-    return names
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -68,24 +60,10 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
                 name = member.filename.removesuffix(".npy")
                 if name in arrays:
                     raise DataError(f"{path} holds '{name}' twice: it is refused")
-                _check_header(archive, member, name, path)
+                with archive.open(member) as content:
+                    check_header(content, member.file_size, f"{path}: '{name}'")
                 with archive.open(member) as content:
                     arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged or no .npz file ({error}): write it again with numpy.savez") from None
     return arrays
-
-
-def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: Path) -> None:
-    """Refuse arrays of objects, and headers that claim more values than the file holds."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in readers:
-            raise DataError(f"{path}: '{name}' is of the .npy version {version}, which plain arrays do not need: it is refused")
-        shape, _, dtype = readers[version](file)
-        held = member.file_size - file.tell()
-    if dtype.hasobject:
-        raise DataError(f"{path}: '{name}' is an array of Python objects, which is not read: store it as numbers (uint8) or text")
-    if any(n < 0 for n in shape) or prod(shape) * dtype.itemsize != held:
-        raise DataError(f"{path}: '{name}' claims the shape {shape} of {dtype}, but {held:,} bytes are there: it is refused")
