@@ -1,6 +1,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from rung.data.batches import Batches, resident
@@ -54,6 +55,14 @@ def test_evaluation_is_never_augmented_and_in_order() -> None:
     assert torch.cat([b.rows for b in first]).tolist() == list(range(20))
     assert all(torch.equal(a.images, b.images) for a, b in zip(first, second, strict=True))
     assert torch.equal(torch.cat([b.images for b in first]), batches.images / 255)
+
+
+@pytest.mark.parametrize(("side", "rows"), [(8, 500), (64, 500), (128, 125), (224, 40), (4096, 1)])
+def test_evaluation_takes_fewer_large_images_at_once(side: int, rows: int) -> None:
+    images = torch.empty(600, 3, 1, 1, dtype=torch.uint8).expand(600, 3, side, side)
+    batches = Batches(images, torch.zeros(600, dtype=torch.int64), 3, Pixels(), Augment(), 0)
+    assert batches.at_once() == rows
+    assert len(next(batches.evaluation()).rows) == rows
 
 
 def test_a_last_batch_of_one_row_joins_the_one_before() -> None:

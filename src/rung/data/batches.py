@@ -79,8 +79,14 @@ class Batches:
                 images, targets = mix(images, torch.nn.functional.one_hot(labels, self.classes).float(), mix_key, self.settings)
         return Batch(self._normalised(images), targets, labels, rows)
 
-    def evaluation(self, batch_size: int = 500) -> Iterator[Batch]:
-        """Yield all rows in order, never augmented."""
+    def at_once(self) -> int:
+        """Return how many rows evaluation takes at once: 500, and of images above 64 pixels a side so many as need no more memory."""
+        height, width = self.images.shape[2:]
+        return max(1, min(500, 500 * 64 * 64 // (height * width)))
+
+    def evaluation(self, batch_size: int | None = None) -> Iterator[Batch]:
+        """Yield all rows in order, never augmented; batch_size: rows at once, else `at_once`."""
+        batch_size = batch_size or self.at_once()
         for start in range(0, len(self), batch_size):
             rows = torch.arange(start, min(start + batch_size, len(self)), device=self.labels.device)
             images = to_float(self.images[rows])

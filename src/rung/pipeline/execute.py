@@ -23,12 +23,12 @@ from rung.evaluate import predictions as answers
 from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
-from rung.pipeline import memory
 from rung.pipeline.own_parts import kept_with_run
 from rung.pipeline.prepare import Prepared
 from rung.recipe import Compute, to_toml
 from rung.store import arrays, atomic
 from rung.store.run import Run
+from rung.training import memory
 from rung.training.environment import environment
 from rung.training.forward import logits
 from rung.training.journal import Journal, RunJournal
@@ -49,7 +49,7 @@ def begin(run: Run, prepared: Prepared) -> None:
     about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how, "sealed": len(prepared.splits.test)}
     described = describe(prepared.images).to_json()
     atomic.write_json(run.data, described | about | {"warnings": [*described["warnings"], *prepared.warnings]})
-    with _computing(prepared.recipe.compute):
+    with computing(prepared.recipe.compute):
         atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
     parts = {part: getattr(prepared.splits, part) for part in PARTS}
     arrays.write(run.splits, parts, {"how": prepared.splits.how})
@@ -94,11 +94,14 @@ def check(prepared: Prepared) -> None:
     prepared.first_batch(2)
 
 
-def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None) -> tuple[nn.Module, TrainResult]:
-    """Train the prepared recipe's network; goes on from what the journal holds. Leaves torch's own random state as it was."""
+def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None, network: nn.Module | None = None) -> tuple[nn.Module, TrainResult]:
+    """Train the prepared recipe's network; goes on from what the journal holds. Leaves torch's own random state as it was.
+
+    network: one from `prepared.network()` that somebody watches; it is made here unless given.
+    """
     recipe, own = prepared.recipe, prepared.own
-    with torch.random.fork_rng(devices=[]), _computing(recipe.compute), memory.in_steps(recipe):
-        network = prepared.network()
+    with torch.random.fork_rng(devices=[]), computing(recipe.compute), memory.in_steps(recipe):
+        network = network or prepared.network()
         result = train(
             network,
             prepared.training(),
@@ -117,7 +120,7 @@ def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None) ->
 
 
 @contextlib.contextmanager
-def _computing(compute: Compute) -> Iterator[None]:
+def computing(compute: Compute) -> Iterator[None]:
     """Hold torch to the recipe's threads, and on a GPU to deterministic algorithms if it asks for exactness; put all back after."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(int(compute.threads))
@@ -175,7 +178,7 @@ def _how_kept(prepared: Prepared) -> str:
 def predict_part(prepared: Prepared, network: nn.Module, part: str) -> Predictions:
     """Return the network's answers to one part, in evaluation mode."""
     rows = getattr(prepared.splits, part)
-    with _computing(prepared.recipe.compute), memory.in_steps(prepared.recipe):
+    with computing(prepared.recipe.compute), memory.in_steps(prepared.recipe):
         values = logits(network, prepared.part(part), prepared.recipe.compute.precision)
     return Predictions(part, prepared.images.classes, values.cpu().numpy(), prepared.images.labels[rows], rows, prepared.images.digests[rows])
 

@@ -23,11 +23,10 @@ from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
 from rung.evaluate.costs import load_costs
 from rung.models.build import build, flops
-from rung.pipeline import memory
 from rung.pipeline.own_parts import OwnParts
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
-from rung.training import optimizers
+from rung.training import memory, optimizers
 from rung.training.schedules import warmup_fraction
 
 Progress = Callable[[int, int], None]
@@ -117,7 +116,7 @@ _WORTH_THREADS = 5e9
 def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
     """Load the data that the recipe names; raises ResourceError if they do not fit into memory."""
     smaller = "fewer or smaller images need less: --set data.per_class=N, --set pixels.size=S"
-    with memory.explained("reading the images", smaller, Compute(device="cpu")):
+    with memory.explained("reading the images", smaller):
         return loading.load(recipe.data, recipe.pixels, progress=progress, download_progress=progress)
 
 
@@ -161,9 +160,7 @@ def _idle_here(recipe: Recipe, images: ImageSet, splits: Splits) -> list[str]:
         said.append(f"split.test_fraction = {recipe.split.test_fraction} does nothing: the data bring a test part of {tests:,} images")
     drawn = recipe.split.folds is None and not recipe.split.validation_roots
     if drawn and (validations or images.validation_rule == "last_10000") and recipe.split.validation_fraction != Split().validation_fraction:
-        said.append(
-            f"split.validation_fraction = {recipe.split.validation_fraction} does nothing: the data say which images validate ({splits.how})"
-        )
+        said.append(f"split.validation_fraction = {recipe.split.validation_fraction} does nothing: the data say which images validate ({splits.how})")
     return said
 
 

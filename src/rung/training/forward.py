@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rung.data.batches import Batches
+from rung.training import memory
 
 
 def half_precision(device: torch.device, precision: str) -> contextlib.AbstractContextManager[None]:
@@ -20,11 +21,13 @@ def logits(model: nn.Module, batches: Batches, precision: str, check: Callable[[
     """Return the network's answers to all rows in order, float32 (N,K), in evaluation mode; the model's mode is put back.
 
     check() is called before each batch, and may raise to stop.
+
+    Raises: ResourceError if memory runs out.
     """
     was_training = model.training
     model.eval()
-    answers = []
-    with torch.inference_mode(), half_precision(batches.labels.device, precision):
+    answers, device = [], batches.labels.device
+    with torch.inference_mode(), half_precision(device, precision), memory.in_evaluation(batches.at_once(), str(device)):
         for batch in batches.evaluation():
             check()
             answers.append(model(batch.images).float())

@@ -4,16 +4,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung import workbench
 from rung.data.load import load
 from rung.errors import ResourceError
-from rung.pipeline import memory, prepare
-from rung.pipeline.execute import fit
+from rung.pipeline import prepare
+from rung.pipeline.execute import fit, predict_part
 from rung.pipeline.own_parts import gather
-from rung.recipe import Compute
+from rung.training import memory
 from rung.training.journal import NoJournal
 
 # What they say: torch on the processor (two wordings), on a GPU, oneDNN and C++ below it, Python and numpy.
@@ -47,19 +48,19 @@ def test_memory_that_runs_out_in_a_step_becomes_one_error_with_a_smaller_batch(e
 def test_what_was_asked_for_is_named(error: Exception, asked: str) -> None:
     with (
         pytest.raises(ResourceError, match=rf"\({re.escape(asked)} more were asked for; {NUMBERS}\); try"),
-        memory.explained("x", "try", Compute(device="cpu")),
+        memory.explained("x", "try"),
     ):
         raise error
 
 
 def test_a_real_allocation_that_is_too_large_is_recognised() -> None:
     for allocate in (lambda: torch.empty(1 << 62, dtype=torch.uint8), lambda: np.empty(1 << 62, np.uint8), lambda: bytearray(1 << 62)):
-        with pytest.raises(ResourceError, match="out of memory while trying"), memory.explained("trying", "", Compute(device="cpu")):
+        with pytest.raises(ResourceError, match="out of memory while trying"), memory.explained("trying", ""):
             allocate()
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), memory.explained("x", "y", Compute(device="cpu")):
+    with pytest.raises(RuntimeError, match="shapes"), memory.explained("x", "y"):
         raise RuntimeError("shapes cannot be multiplied")
 
 
@@ -69,6 +70,31 @@ def test_a_batch_of_one_leaves_other_ways() -> None:
         memory.in_steps(recipes.change(small(), {"train.batch_size": 1})),
     ):
         raise MemoryError
+
+
+class Greedy(nn.Module):
+    """Has no memory for more than two images in evaluation mode, enough for the checks before a training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 2 and not self.training:
+            raise MemoryError
+        out: torch.Tensor = self.head(x.flatten(1))
+        return out
+
+
+def test_memory_that_runs_out_in_evaluation_speaks_of_no_batch_size_of_training() -> None:
+    """In the validation after an epoch, and when a part is scored."""
+    wanted, own = gather(small(), None, network=Greedy)
+    prepared = prepare.prepare(wanted, load(wanted.data, wanted.pixels), own)
+    words = r"^out of memory while answering images, 500 at once \(.*\); smaller images .* or a smaller network need less, in a new run"
+    for doing in (lambda: fit(prepared, NoJournal()), lambda: predict_part(prepared, prepared.network(), "train")):
+        with pytest.raises(ResourceError, match=words) as caught:
+            doing()
+        assert "batch_size" not in str(caught.value)
 
 
 def test_data_that_do_not_fit_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from rung.errors import ResourceError
-from rung.recipe import Compute, Recipe
+from rung.recipe import Recipe
 
 _SAID = re.compile(r"not enough memory|can't allocate memory|out of memory|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE)
 
 
 @contextlib.contextmanager
-def explained(doing: str, smaller: str, compute: Compute) -> Iterator[None]:
+def explained(doing: str, smaller: str, device: str = "cpu") -> Iterator[None]:
     """Turn any way in which memory runs out while `doing` something into one error; `smaller`: what to try instead.
 
     Raises: ResourceError with what was asked for, what this process holds and what is free.
@@ -26,7 +26,7 @@ def explained(doing: str, smaller: str, compute: Compute) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise ResourceError(f"out of memory while {doing} ({_numbers(error, compute)}); {smaller}") from error
+        raise ResourceError(f"out of memory while {doing} ({_numbers(error, torch.device(device))}); {smaller}") from error
 
 
 def in_steps(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
@@ -34,7 +34,13 @@ def in_steps(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
     size = recipe.train.batch_size
     smaller = f"a smaller batch needs less: --set train.batch_size={size // 2} or below" if size > 1 else "the batch is one image already"
     shrink = "smaller images (--set pixels.size=..) or a smaller network need less as well"
-    return explained(f"training in steps of {size:,} images", f"{smaller}; {shrink}; what was saved before is kept", recipe.compute)
+    return explained(f"training in steps of {size:,} images", f"{smaller}; {shrink}; what was saved before is kept", recipe.compute.device)
+
+
+def in_evaluation(images: int, device: str) -> contextlib.AbstractContextManager[None]:
+    """Return `explained` for answering images in evaluation mode, so many at once, where the training's batch size changes nothing."""
+    smaller = "smaller images (--set pixels.size=..) or a smaller network need less, in a new run; what was saved before is kept"
+    return explained(f"answering images, {images:,} at once", smaller, device)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -42,8 +48,7 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or _SAID.search(str(error)) is not None
 
 
-def _numbers(error: Exception, compute: Compute) -> str:
-    device = torch.device(compute.device)
+def _numbers(error: Exception, device: torch.device) -> str:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         held = torch.cuda.memory_reserved(device)
