@@ -37,6 +37,8 @@ def read(path: Path, data: Data) -> Sheet:
     Raises: DataError without pyarrow, for damage, for a column of a type that is not read, and for cells without a value.
     """
     file = _open(path)
+    if not file.metadata.num_rows:
+        raise DataError(f"{path} has no rows")
     schema = file.schema_arrow
     kinds = dict(zip(schema.names, schema.types, strict=True)) if len(set(schema.names)) == len(schema.names) else {}
     found = columns.find(schema.names, data, str(path), [name for name, kind in kinds.items() if _holds_bytes(kind)])
