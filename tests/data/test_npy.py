@@ -40,11 +40,11 @@ def test_a_folder_or_its_file_of_images_brings_the_labels_beside_it(tmp_path: Pa
         assert images.sources[3] == f"{names[0]}#3"
 
 
-@pytest.mark.parametrize(
-    "names", ["x_train y_train x_val y_val x_test y_test", "train__images train__labels val__images val__labels test__images test__labels"]
-)
-def test_parts_and_class_names_by_the_names_of_files(tmp_path: Path, names: str) -> None:
-    arrays = dict(zip(names.split(), (IMAGES[:6], LABELS[:6], IMAGES[6:9], LABELS[6:9], IMAGES[9:], LABELS[9:]), strict=True))
+@pytest.mark.parametrize("name", ["x_train", "train__images"])
+def test_parts_and_class_names_by_the_names_of_files(tmp_path: Path, name: str) -> None:
+    other = name.replace("x", "y").replace("images", "labels")
+    names = [word.replace("train", part) for part in ("train", "val", "test") for word in (name, other)]
+    arrays = dict(zip(names, (IMAGES[:6], LABELS[:6], IMAGES[6:9], LABELS[6:9], IMAGES[9:], LABELS[9:]), strict=True))
     folder = save(tmp_path / "set", **arrays, classes=np.array(["cat", "dog", "cow"]))
     images = loaded(folder)
     assert images.parts.tolist() == [TRAIN] * 6 + [VALIDATION] * 3 + [TEST] * 3
