@@ -144,7 +144,7 @@ def test_a_header_over_16_mb_is_refused_before_it_is_read(tmp_path):
     save(path, predictions())
     good = path.read_bytes()
     length = int.from_bytes(good[:8], "little")
-    for padding, message in ((2**24 - length, None), (2**24 - length + 8, "header claims 16777224 bytes")):
+    for padding, message in ((2**24 - length, None), (2**24 - length + 8, "a header of 16,777,224 bytes")):
         path.write_bytes((length + padding).to_bytes(8, "little") + good[8 : 8 + length] + b" " * padding + good[8 + length :])
         if message is None:
             assert same(load(path), predictions())

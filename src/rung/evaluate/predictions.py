@@ -16,8 +16,8 @@ import safetensors.numpy
 from rung.data.imageset import PARTS
 from rung.errors import RunError
 from rung.store.atomic import read_bytes, reason, write_bytes
+from rung.store.headers import header
 
-_HEADER_LIMIT: Final = 16 * 2**20
 _DTYPES: Final = {"digests": "int64", "labels": "int64", "logits": "float32", "rows": "int64"}
 
 
@@ -120,11 +120,7 @@ def load(path: Path, classes: Sequence[str] | None = None) -> Predictions:
 
 
 def _parts(content: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(_HEADER_LIMIT, len(content) - 8):
-        raise ValueError(f"its header claims {length} bytes of a file of {len(content)}, at most {_HEADER_LIMIT} are read")
-    header = json.loads(content[8 : 8 + length])
-    about = json.loads(header["__metadata__"]["predictions"])
+    about = json.loads(header(content)["__metadata__"]["predictions"])
     if not isinstance(about["classes"], list) or not all(isinstance(name, str) for name in about["classes"]):
         raise ValueError("its class names are not texts")
     tensors = safetensors.numpy.load(content)

@@ -20,6 +20,7 @@ from rung.errors import DataError, RunError
 from rung.pipeline.reporting import read_recipe, rebuild
 from rung.recipe import Recipe
 from rung.store import atomic
+from rung.store.headers import header
 from rung.store.run import Run
 from rung.training.forward import logits
 
@@ -49,8 +50,9 @@ def trained_network(run: Run, recipe: Recipe) -> nn.Module:
         raise RunError(f"{path} is damaged: its SHA-256 is not the one in kept.json; train again with `rung train {run.folder}/recipe.toml`")
     network, _, _ = rebuild(run, recipe)
     try:
+        header(content)
         network.load_state_dict(safetensors.torch.load(content))
-    except (RuntimeError, SafetensorError) as error:
+    except (RuntimeError, ValueError, SafetensorError) as error:
         raise RunError(f"the weights of {run.id} do not fit its recipe: {error}") from None
     network.to(memory_format=torch.channels_last)
     return network

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rung.errors import RunError
 from rung.store import atomic
+from rung.store.headers import header
 from rung.store.values import dumps, loads
-
-_LARGEST_HEADER: Final = 16 << 20  # bytes; a stranger's file can claim any size
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -40,10 +39,7 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     except OSError as error:
         raise atomic.unreadable(error, path) from error
     try:
-        length = int.from_bytes(content[:8], "little")
-        if not 2 <= length <= _LARGEST_HEADER:
-            raise ValueError(f"its header claims {length} bytes, {_LARGEST_HEADER} are allowed")
-        about = loads(loads(content[8 : 8 + length])["__metadata__"]["about"])
+        about = loads(header(content)["__metadata__"]["about"])
         if not isinstance(about, dict):
             raise ValueError("its values are no table")
         return load(content), about

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from safetensors import SafetensorError
 
 from rung.errors import RunError
 from rung.store import slots
+from rung.store.headers import header
 from rung.training.environment import environment
 
-_HEADER_LIMIT: Final = 16 << 20  # bytes
 _STATE: Final = "state/"  # begins the names of tensors that were found in the state
 _TENSOR, _TUPLE, _PAIRS = "$tensor", "$tuple", "$pairs"
 
@@ -56,28 +55,14 @@ def load(folder: Path, slot: slots.Slot) -> Checkpoint | None:
     stored = slots.fetch(folder, slot)
     if stored is None:
         return None
-    check_header(stored.data, folder)
     try:
+        header(stored.data)
         tensors = safetensors.torch.load(stored.data)
-    except SafetensorError as error:
+    except (ValueError, SafetensorError) as error:
         raise RunError(f"the checkpoint '{slot}' in {folder} is no safetensors file: {error}") from error
     state = {key: _unpack(value, tensors) for key, value in stored.state.items()}
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(_STATE)}
     return Checkpoint(own, state, stored.environment, stored.notes)
-
-
-def check_header(data: bytes, origin: Path) -> None:
-    """Check the header of a safetensors file before it is parsed: its length, and that its tensors fill the rest; raises RunError."""
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(_HEADER_LIMIT, len(data) - 8):
-        raise RunError(f"{origin} holds no safetensors file: a header of {size:,} bytes in {len(data):,} (at most {_HEADER_LIMIT:,} are read)")
-    try:
-        header = json.loads(data[8 : 8 + size])
-        end = max((int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"), default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise RunError(f"{origin} holds no safetensors file: its header is damaged ({type(error).__name__})") from error
-    if end != len(data) - 8 - size:
-        raise RunError(f"{origin} holds a damaged safetensors file: its tensors end at byte {end:,} of {len(data) - 8 - size:,}")
 
 
 def _apart(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
