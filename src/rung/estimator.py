@@ -87,7 +87,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = image_array(self._shaped(X), self.recipe_.pixels, self.channels_)
         device = torch.device(self.recipe_.compute.device)
         labels = torch.zeros(len(images), dtype=torch.int64, device=device)
-        rows = Batches(resident(images, device), labels, len(self.classes_), self.recipe_.pixels, self.recipe_.augment, self.seed)
+        at_once = self.recipe_.train.evaluation_batch_size
+        rows = Batches(
+            resident(images, device), labels, len(self.classes_), self.recipe_.pixels, self.recipe_.augment, self.seed, evaluation_batch_size=at_once
+        )
         return torch.softmax(logits(self.network_, rows, self.recipe_.compute.precision).double(), 1).cpu().numpy()
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:

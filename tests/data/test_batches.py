@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,9 @@ def test_epochs_are_augmented_differently() -> None:
 
 
 def test_evaluation_is_never_augmented_and_in_order() -> None:
-    batches = made(20, Augment(rotation_degrees=90, mixup_alpha=1.0))
-    first, second = (list(batches.evaluation(6)) for _ in range(2))
+    batches = made(20, Augment(rotation_degrees=90, mixup_alpha=1.0), evaluation_batch_size=6)
+    first, second = (list(batches.evaluation()) for _ in range(2))
+    assert [len(b.rows) for b in first] == [6, 6, 6, 2]
     assert torch.cat([b.rows for b in first]).tolist() == list(range(20))
     assert all(torch.equal(a.images, b.images) for a, b in zip(first, second, strict=True))
     assert torch.equal(torch.cat([b.images for b in first]), batches.images / 255)
@@ -62,6 +64,7 @@ def test_evaluation_takes_fewer_large_images_at_once(side: int, rows: int) -> No
     images = torch.empty(600, 3, 1, 1, dtype=torch.uint8).expand(600, 3, side, side)
     batches = Batches(images, torch.zeros(600, dtype=torch.int64), 3, Pixels(), Augment(), 0)
     assert batches.at_once() == rows
+    assert replace(batches, evaluation_batch_size=100).at_once() == max(rows // 5, 1)
     assert len(next(batches.evaluation()).rows) == rows
 
 

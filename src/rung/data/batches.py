@@ -37,7 +37,7 @@ class Batches:
     """The rows of one part, resident on the device.
 
     images: uint8 (N,C,H,W), channels last in memory; labels: int64 (N,); classes: how many there are;
-    sources: where each row came from, for messages.
+    sources: where each row came from, for messages; evaluation_batch_size: how many small images are answered at once in evaluation mode.
     """
 
     images: torch.Tensor
@@ -49,6 +49,7 @@ class Batches:
     sources: Sequence[str] = ()
     own_augmentations: Sequence[Callable[..., Any]] = ()
     balanced: bool = False
+    evaluation_batch_size: int = 500
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -80,13 +81,13 @@ class Batches:
         return Batch(self._normalised(images), targets, labels, rows)
 
     def at_once(self) -> int:
-        """Return how many rows evaluation takes at once: 500, and of images above 64 pixels a side so many as need no more memory."""
+        """Return how many rows evaluation takes at once: evaluation_batch_size, and of images above 64 pixels a side so many as need no more memory."""
         height, width = self.images.shape[2:]
-        return max(1, min(500, 500 * 64 * 64 // (height * width)))
+        return max(1, min(self.evaluation_batch_size, self.evaluation_batch_size * 64 * 64 // (height * width)))
 
-    def evaluation(self, batch_size: int | None = None) -> Iterator[Batch]:
-        """Yield all rows in order, never augmented; batch_size: rows at once, else `at_once`."""
-        batch_size = batch_size or self.at_once()
+    def evaluation(self) -> Iterator[Batch]:
+        """Yield all rows in order, never augmented, `at_once` at a time."""
+        batch_size = self.at_once()
         for start in range(0, len(self), batch_size):
             rows = torch.arange(start, min(start + batch_size, len(self)), device=self.labels.device)
             images = to_float(self.images[rows])

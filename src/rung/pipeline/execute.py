@@ -178,7 +178,7 @@ def _how_kept(prepared: Prepared) -> str:
 def predict_part(prepared: Prepared, network: nn.Module, part: str) -> Predictions:
     """Return the network's answers to one part, in evaluation mode."""
     rows = getattr(prepared.splits, part)
-    with computing(prepared.recipe.compute), memory.in_steps(prepared.recipe):
+    with computing(prepared.recipe.compute):
         values = logits(network, prepared.part(part), prepared.recipe.compute.precision)
     return Predictions(part, prepared.images.classes, values.cpu().numpy(), prepared.images.labels[rows], rows, prepared.images.digests[rows])
 

@@ -92,7 +92,8 @@ def _files(path: Path) -> list[Path]:
 
 def _probabilities(network: nn.Module, images: npt.NDArray[np.uint8], recipe: Recipe, classes: int) -> npt.NDArray[np.float64]:
     device = torch.device("cpu")
-    rows = Batches(resident(images, device), torch.zeros(len(images), dtype=torch.int64), classes, recipe.pixels, recipe.augment, recipe.seed)
+    labels, at_once = torch.zeros(len(images), dtype=torch.int64), recipe.train.evaluation_batch_size
+    rows = Batches(resident(images, device), labels, classes, recipe.pixels, recipe.augment, recipe.seed, evaluation_batch_size=at_once)
     return torch.softmax(logits(network, rows, "float32").double(), 1).numpy()
 
 

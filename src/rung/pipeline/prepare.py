@@ -91,6 +91,7 @@ class Prepared:
             sources=[self.images.sources[row] for row in rows],
             own_augmentations=[part.call for part in self.own.augmentations],
             balanced=self.recipe.train.sampling == "balanced",
+            evaluation_batch_size=self.recipe.train.evaluation_batch_size,
         )
 
     def class_weights(self) -> torch.Tensor | None:

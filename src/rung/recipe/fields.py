@@ -172,6 +172,9 @@ class Train(Part):
 
     epochs: Count = Field(10, description="passes over the training rows, at most")
     batch_size: Count = Field(64, description="images a step")
+    evaluation_batch_size: Count = Field(
+        500, description="images answered at once in validation, scores and predictions; above 64 pixels a side so many fewer as need no more memory"
+    )
     optimizer: OptimizerName = Field("adam", description="update rule")
     learning_rate: Positive | None = Field(None, description="highest rate of the schedule; if not set, the default of the optimizer in `defaults`")
     momentum: Fraction | None = Field(None, description="momentum of sgd, rmsprop and muon; if not set, 0.95 for muon and 0 for the others")

@@ -27,7 +27,7 @@ def logits(model: nn.Module, batches: Batches, precision: str, check: Callable[[
     was_training = model.training
     model.eval()
     answers, device = [], batches.labels.device
-    with torch.inference_mode(), half_precision(device, precision), memory.in_evaluation(batches.at_once(), str(device)):
+    with torch.inference_mode(), half_precision(device, precision), memory.in_evaluation(batches.at_once(), batches.evaluation_batch_size, str(device)):
         for batch in batches.evaluation():
             check()
             answers.append(model(batch.images).float())

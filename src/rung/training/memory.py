@@ -12,7 +12,11 @@ import torch
 from rung.errors import ResourceError
 from rung.recipe import Recipe
 
-_SAID = re.compile(r"not enough memory|can't allocate memory|out of memory|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE)
+# The last is what oneDNN says, which torch computes with on the processor, when it finds no room for its code or its scratch.
+_SAID = re.compile(
+    r"not enough memory|can't allocate memory|out of memory|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED|could not (create|execute) a (primitive|memory)(?! desc)",
+    re.IGNORECASE,
+)
 
 
 @contextlib.contextmanager
@@ -37,10 +41,11 @@ def in_steps(recipe: Recipe) -> contextlib.AbstractContextManager[None]:
     return explained(f"training in steps of {size:,} images", f"{smaller}; {shrink}; what was saved before is kept", recipe.compute.device)
 
 
-def in_evaluation(images: int, device: str) -> contextlib.AbstractContextManager[None]:
-    """Return `explained` for answering images in evaluation mode, so many at once, where the training's batch size changes nothing."""
-    smaller = "smaller images (--set pixels.size=..) or a smaller network need less, in a new run; what was saved before is kept"
-    return explained(f"answering images, {images:,} at once", smaller, device)
+def in_evaluation(images: int, limit: int, device: str) -> contextlib.AbstractContextManager[None]:
+    """Return `explained` for answering images in evaluation mode, so many at once; limit: train.evaluation_batch_size, which decides that."""
+    fewer = f"fewer at once need less: --set train.evaluation_batch_size={limit // 2} or below" if images > 1 else "that is one image already"
+    shrink = "smaller images (--set pixels.size=..) or a smaller network need less as well, in a new run"
+    return explained(f"answering images, {images:,} at once", f"{fewer}; {shrink}; what was saved before is kept", device)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -57,7 +62,8 @@ def _numbers(error: Exception, device: torch.device) -> str:
         where = f"this process holds {_kilobytes('/proc/self/status', 'VmRSS'):,} bytes, {_kilobytes('/proc/meminfo', 'MemAvailable'):,} are free"
     asked = re.search(r"you tried to allocate (\d+) bytes|[Tt]ried to allocate ([\d.]+ \wiB)|Unable to allocate ([\d.]+ \wiB)", str(error))
     if asked is None:
-        return where
+        said = str(error).partition("\n")[0]
+        return f"{said}; {where}" if said else where
     return f"{f'{int(asked[1]):,} bytes' if asked[1] else asked[2] or asked[3]} more were asked for; {where}"
 
 
