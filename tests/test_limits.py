@@ -38,10 +38,12 @@ def test_a_read_only_folder_of_runs_is_found_before_any_work(forks: Forks, tmp_p
     assert "read-only" in ended.err
 
 
-def test_out_of_memory_names_numbers_and_a_batch_that_fits(forks: Forks, tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["train.batch_size", "train.evaluation_batch_size"])
+def test_out_of_memory_names_numbers_and_a_batch_that_fits(forks: Forks, tmp_path: Path, key: str) -> None:
     """N68."""
-    tally = limits.out_of_memory(forks, tmp_path)
+    tally = limits.out_of_memory(forks, tmp_path, key, (0.5,))
     assert tally.failures == []
+    assert tally.total == 1
 
 
 def test_memory_does_not_grow_over_60_epochs(tmp_path: Path) -> None:

@@ -101,7 +101,11 @@ def _drive_gone(place: Place) -> Tally:
 
 
 def _memory(place: Place) -> Tally:
-    return limits.out_of_memory(place.forks, place.work, (1024, 900, 1200)[: place.of(3)])
+    return limits.out_of_memory(place.forks, place.work, "train.batch_size", (0.5, 0.2, 0.8, 0.9, 0.35)[: place.of(5)])
+
+
+def _memory_scoring(place: Place) -> Tally:
+    return limits.out_of_memory(place.forks, place.work, "train.evaluation_batch_size", (0.5, 0.2, 0.8, 0.9, 0.35)[: place.of(5)])
 
 
 def _growth(place: Place) -> Tally:
@@ -150,6 +154,7 @@ PROOFS: dict[str, Callable[[Place], Tally]] = {
     "drive-drops": _drive_drops,
     "drive-gone": _drive_gone,
     "out-of-memory": _memory,
+    "out-of-memory-scoring": _memory_scoring,
     "growth": _growth,
     "ledger": _ledger,
 }

@@ -78,18 +78,18 @@ class Forks:
         folder: Path,
         *,
         signals: Sequence[tuple[float, int]] = (),
-        memory_bytes: int | None = None,
+        address_bytes: int | None = None,
         environment: Mapping[str, str] | None = None,
         processors: Sequence[int] | None = None,
     ) -> Ended:
         """Run `rung WORDS` in `folder`, send its process group each signal after so many seconds, and wait for its end.
 
-        memory_bytes: how much more address space it may take than the forking process has. environment: variables to set.
+        address_bytes: how much address space it may take, the forking process's own included. environment: variables to set.
         processors: those that it may use.
         """
         order = {
             "words": list(map(str, words)), "folder": str(folder), "signals": [(after_s, int(number)) for after_s, number in signals],
-            "memory_bytes": memory_bytes, "environment": dict(environment or {}), "processors": None if processors is None else list(processors),
+            "address_bytes": address_bytes, "environment": dict(environment or {}), "processors": None if processors is None else list(processors),
         }  # fmt: skip
         out, err = folder / ".out", folder / ".err"
         for path in (out, err):
@@ -160,9 +160,8 @@ def _become_rung(order: dict[str, Any]) -> None:
     os.environ.update(order["environment"])
     if order["processors"] is not None:
         os.sched_setaffinity(0, order["processors"])
-    if order["memory_bytes"] is not None:
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + order["memory_bytes"],) * 2)
+    if order["address_bytes"] is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (order["address_bytes"],) * 2)
     sys.argv = ["rung", *order["words"]]
     code: object = 0
     try:

@@ -12,20 +12,35 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from benchmarks.torture.forks import Ended, Forks
-from benchmarks.torture.kills import unbroken
-from benchmarks.torture.runs import NAME, TRAININGS, Training, differs, fresh
+from benchmarks.torture.kills import RESUME, unbroken
+from benchmarks.torture.runs import NAME, TRAININGS, Training, content, differs, fresh
 from benchmarks.torture.saves import mounted
 from benchmarks.torture.tally import Tally
 from rung.errors import ResourceError
 
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory while training in steps of ([\d,]+) images \(.*this process holds [\d,]+ bytes, [\d,]+ are free\); "
-    r"a smaller batch needs less: --set train.batch_size=(\d+) or below"
+    r"out of memory while (?:training in steps of ([\d,]+) images|answering images, ([\d,]+) at once) \(.*this process holds [\d,]+ bytes, [\d,]+ are free\); "
+    r".* less: --set (train\.batch_size|train\.evaluation_batch_size)=(\d+) or below"
 )
+
+# An own metric that writes down the most address space that the process ever took: it is asked in each validation, and when each part is scored.
+WATCHING = """
+import re
+from pathlib import Path
+
+def peak(probabilities, labels):
+    with open("peaks.txt", "a") as file:
+        file.write(re.search(r"VmPeak:\\s+(\\d+)", Path("/proc/self/status").read_text())[1] + "\\n")
+    return 0.0
+"""
+_HUNGRY = {"data.per_class": 120, "pixels.size": 16, "network.filters": [128, 128], "train.epochs": 1, "train.metrics": ["watching.py:peak"]}
+_BATCHES = {"train.batch_size": (1024, 16), "train.evaluation_batch_size": (1024, 16)}  # more than any part has, and few; other sizes stay
 
 
 def full_disks(forks: Forks, work: Path, count: int, seed: int = 2) -> Tally:
@@ -76,29 +91,72 @@ def _free(folder: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def out_of_memory(forks: Forks, work: Path, batches: tuple[int, ...] = (1024,), room_bytes: int = 512 << 20) -> Tally:
-    """Let trainings ask for more memory than they may have, and follow the advice that they end with until one fits."""
+def out_of_memory(forks: Forks, work: Path, key: str, shares: Sequence[float]) -> Tally:
+    """Let trainings with a large batch meet the end of memory, and follow the advice that they end with until one fits.
+
+    key: "train.batch_size" or "train.evaluation_batch_size". shares: how far the limits lie between what is taken with a small batch,
+    or before the scoring, and what is taken with the large one; both are measured first, so each trial meets its limit.
+    """
+    in_scoring = key == "train.evaluation_batch_size"
     tally = Tally(
-        "Out of memory ends with numbers and a smaller batch to try, and the advice leads to a training",
-        f"a training that may take {room_bytes >> 20:,} MB: exit code 4, then the batch that the message names, again until one fits",
+        f"Out of memory {'when scoring' if in_scoring else 'in a step'} ends with numbers and a smaller batch to try, and the advice leads to a training",
+        "a training whose address space is limited to less than it takes, as measured before: exit code 4, then the batch that the message names, again until "
+        f"one fits{'; the run that ended goes on, with more memory, to the bits of an unbroken one' if in_scoring else ''}",
     )
+    large, small = _BATCHES[key]
+    whole, peaks = _watched(forks, work, key, large)
+    low = peaks[0] if in_scoring else _watched(forks, work, key, small)[1][-1]
     tries = []
-    for batch in batches:
-        size, failure = batch, None
+    for share in shares:
+        limit = int(low + share * (peaks[-1] - low))
+        sizes, failure = [large], None
         while failure is None:
-            settings = {"train.epochs": 1, "train.batch_size": size, "data.per_class": 120, "pixels.size": 16, "network.filters": [256, 256]}
-            ended = forks.run(Training(settings).words(), fresh(work / "trial"), memory_bytes=room_bytes)
+            ended = forks.run(_hungry(key, sizes[-1]).words(), _watching(work / "trial"), address_bytes=limit)
             if ended.code == 0:
                 break
-            said = _OUT_OF_MEMORY.search(ended.err)
-            if ended.code != ResourceError.exit_code or said is None or "Traceback" in ended.err:
-                failure = f"a batch of {size} ended with {ended.code}: {ended.err}"
-            else:
-                size = int(said[2])
-        tries.append(f"{batch} to {size}")
-        tally.count(failure or ("it fitted at once: the trial shows nothing" if size == batch else None))
-    tally.note = f"batch from .. to ..: {', '.join(tries)}"
+            size, failure = _ran_out(ended, key, sizes[-1])
+            if in_scoring and failure is None and sizes == [large]:
+                failure = _goes_on(forks, work / "trial", whole)
+            sizes.append(size)
+        tries.append(" ".join(map(str, sizes)))
+        tally.count(failure or ("it fitted at once: the trial shows nothing" if len(sizes) == 1 else None))
+    tally.note = f"{key.removeprefix('train.')} tried: {'; '.join(tries)}"
     return tally
+
+
+def _hungry(key: str, size: int) -> Training:
+    return Training({**_HUNGRY, key: size})
+
+
+def _watching(folder: Path) -> Path:
+    (fresh(folder) / "watching.py").write_text(WATCHING)
+    return folder
+
+
+def _watched(forks: Forks, work: Path, key: str, size: int) -> tuple[dict[str, Any], list[int]]:
+    """Return the content of an unlimited training, and the most bytes of address space it had taken at each look."""
+    ended = forks.run(_hungry(key, size).words(), _watching(work / "watched"))
+    if ended.code != 0:
+        raise RuntimeError(f"the unlimited training ended with {ended.code}: {ended.err}")
+    return content(work / "watched" / NAME), [1024 * int(line) for line in (work / "watched" / "peaks.txt").read_text().split()]
+
+
+def _ran_out(ended: Ended, key: str, size: int) -> tuple[int, str | None]:
+    """Return the batch that the message names, and what is wrong with the end, or None."""
+    said = _OUT_OF_MEMORY.search(ended.err)
+    if ended.code != ResourceError.exit_code or said is None or "Traceback" in ended.err:
+        return 0, f"a batch of {size} ended with {ended.code}: {ended.err}"
+    steps, answers, named, smaller = said.groups()
+    if named != key or (answers if key == "train.evaluation_batch_size" else steps) != f"{size:,}" or int(smaller) != size // 2:
+        return 0, f"a batch of {size} is told: {ended.err}"
+    return int(smaller), None
+
+
+def _goes_on(forks: Forks, folder: Path, whole: dict[str, Any]) -> str | None:
+    if not (folder / NAME / "weights.safetensors").exists():
+        return "it ended before it was scored"
+    ended = forks.run(RESUME, folder)
+    return differs(folder / NAME, whole) if ended.code == 0 else f"the resume ended with {ended.code}: {ended.err}"
 
 
 def main() -> int:
@@ -106,7 +164,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=50)
     count = parser.parse_args().count
     with tempfile.TemporaryDirectory() as name, Forks() as forks:
-        tallies = [full_disks(forks, Path(name), count), out_of_memory(forks, Path(name))]
+        tallies = [full_disks(forks, Path(name), count), *(out_of_memory(forks, Path(name), key, (0.5,)) for key in _BATCHES)]
     print("\n".join(f"{tally}\n    ({tally.note})" for tally in tallies))
     return int(any(tally.failures for tally in tallies))
 
