@@ -9,7 +9,7 @@ from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung import workbench
 from rung.data.load import load
-from rung.pipeline.execute import _computing, _signals
+from rung.pipeline.execute import _signals, computing
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import prepare
 from rung.recipe import Compute
@@ -78,7 +78,7 @@ def test_exact_on_the_processor_changes_nothing_but_is_kept(tmp_path, monkeypatc
 def test_exact_on_a_gpu_holds_torch_to_deterministic_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     for exact in (False, True):
-        with _computing(Compute(device="cuda", threads=1, exact=exact)):
+        with computing(Compute(device="cuda", threads=1, exact=exact)):
             assert torch.are_deterministic_algorithms_enabled() is exact
     assert not torch.are_deterministic_algorithms_enabled()
     wanted = recipes.change(small(), {"compute.exact": True})
