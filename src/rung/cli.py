@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from rung.errors import RungError
+from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
     from rung.store.run import Run
@@ -45,7 +46,6 @@ CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", metava
 
 Exact = Annotated[bool, typer.Option("--exact", help="The same bits every time on a GPU too, slower (compute.exact = true).")]
 
-RUNS = Path("runs")
 _begun: list[Run] = []  # the run that this process is at work on, for the words of a process that is stopped
 
 
@@ -76,7 +76,7 @@ def train(
     name: Annotated[str | None, typer.Option(metavar="WORD", help="Name of the run's folder, which must not exist.")] = None,
     why: Annotated[str, typer.Option(metavar="TEXT", help="Why this run is made; stands in the report.")] = "",
     notes: Annotated[str, typer.Option(metavar="TEXT", help="Your own notes; stand in the report.")] = "",
-    out: Root = RUNS,
+    out: Root = DEFAULT_ROOT,
     checkpoint_seconds: CheckpointSeconds = 30.0,
     exact: Exact = False,
     as_json: AsJson = False,
@@ -108,7 +108,7 @@ def train(
 
 
 @app.command(epilog="Example: rung resume 20261120-101500-default-0")
-def resume(run: RunName, out: Root = RUNS, checkpoint_seconds: CheckpointSeconds = 30.0, as_json: AsJson = False) -> None:
+def resume(run: RunName, out: Root = DEFAULT_ROOT, checkpoint_seconds: CheckpointSeconds = 30.0, as_json: AsJson = False) -> None:
     """Go on with an interrupted run.
 
     On the same machine and versions the result is, to the bit, that of a run that was not interrupted.
@@ -151,7 +151,7 @@ def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Si
 
 
 @app.command(epilog="Example: rung test 20261120-101500-default-0")
-def test(run: RunName, out: Root = RUNS, as_json: AsJson = False) -> None:
+def test(run: RunName, out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Open the sealed test part for a finished run. The opening is written into the ledger of the runs folder."""
     from rung import display, workbench
 
@@ -164,7 +164,7 @@ def test(run: RunName, out: Root = RUNS, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: rung report 20261120-101500-default-0")
-def report(run: RunName, out: Root = RUNS) -> None:
+def report(run: RunName, out: Root = DEFAULT_ROOT) -> None:
     """Write a run's report.html again, from its files.
 
     Prints where the report lies.
@@ -175,7 +175,7 @@ def report(run: RunName, out: Root = RUNS) -> None:
 
 
 @app.command(epilog="Example: rung runs --json")
-def runs(out: Root = RUNS, as_json: AsJson = False) -> None:
+def runs(out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """List the runs of a folder, oldest first.
 
     A broken one is listed with its problem.
@@ -193,7 +193,7 @@ def runs(out: Root = RUNS, as_json: AsJson = False) -> None:
 def predict(
     run: RunName,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Image files, or folders that hold some.")],
-    out: Root = RUNS,
+    out: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> None:
     """Answer image files with a run's weights.

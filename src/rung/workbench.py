@@ -15,7 +15,7 @@ from rung.errors import RecipeError, RunError, RungError, did_you_mean
 from rung.recipe import Recipe
 from rung.store import atomic, lock
 from rung.store import run as run_store
-from rung.store.run import Run, RunSummary
+from rung.store.run import DEFAULT_ROOT, Run, RunSummary
 
 if TYPE_CHECKING:
     from rung.data.describe import DataReport
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rung.pipeline.execute import Observe
     from rung.pipeline.predicting import Answer
     from rung.pipeline.prepare import Prepared, Progress
-
-DEFAULT_ROOT = Path("runs")
 
 
 @dataclass(frozen=True)
@@ -288,7 +286,7 @@ def test(run: str | Path | Run, *, data: ImageSet | None = None, out: str | Path
     found = _finished(run, out)
     stored = found.read_scores()
     if "test" in stored:
-        return Opening(Scores.from_json(stored["test"]), atomic.read_json(found.folder / "opening.json")["opening"], True)
+        return Opening(Scores.from_json(stored["test"]), atomic.read_json(found.opening)["opening"], True)
     with lock.hold(found.folder):
         opening = testing.open_and_score(found, _prepared_again(found, data, progress))
     return Opening(Scores.from_json(found.read_scores()["test"]), opening, False)

@@ -129,7 +129,7 @@ class Store(RuleBasedStateMachine):
         """Start as resume does, and return the rows of the log."""
         with lock.hold(self.run.folder):
             atomic.sweep(self.run.folder)
-            atomic.repair_lines(self.run.metrics)
+            atomic.keep_lines(self.run.metrics, len(self.run.read_rows()))
         return [row["row"] for row in self.run.read_rows()]
 
     @invariant()

@@ -27,7 +27,7 @@ def put(root, changed):
 
 def test_openings_are_counted_for_each_test_set(tmp_path):
     assert ledger.openings(tmp_path, "A") == []
-    assert [ledger.record(tmp_path, key, {"run": "r"}) for key in ("A", "B", "A", 'q"uo\\te é', "A", 'q"uo\\te é')] == [1, 1, 2, 1, 3, 2]
+    assert [ledger.record(tmp_path, key, {"run": "r"})["opening"] for key in ("A", "B", "A", 'q"uo\\te é', "A", 'q"uo\\te é')] == [1, 1, 2, 1, 3, 2]
     rows = ledger.openings(tmp_path, "A")
     assert [row["opening"] for row in rows] == [1, 2, 3]
     assert rows[0]["run"] == "r"
@@ -92,7 +92,7 @@ def test_a_forged_number_is_found_though_its_hash_fits(root):
 
 def test_a_cut_end_is_found_by_the_receipt_of_a_run(root):
     (root / "run9").mkdir()
-    line = ledger.record_line(root, "A", {"run": "run9"})
+    line = ledger.record(root, "A", {"run": "run9"})
     atomic.write_json(root / "run9" / ledger.RECEIPT, line)
     assert ledger.verify(root) == 6
     put(root, lines(root)[:-1])
@@ -105,7 +105,7 @@ def test_a_cut_end_is_found_by_the_receipt_of_a_run(root):
 
 def test_a_run_copied_from_another_folder_of_runs_is_no_fault(root, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
-    line = ledger.record_line(other, "A", {"run": "guest"})
+    line = ledger.record(other, "A", {"run": "guest"})
     (root / "guest").mkdir()
     atomic.write_json(root / "guest" / ledger.RECEIPT, line)
     assert ledger.verify(root) == 5
@@ -117,14 +117,14 @@ def test_a_torn_line_is_cut_off_by_the_next_writer_who_says_so(root):
     for kept in (1, 2, len(last) // 2, len(last) - 2, len(last) - 1):
         (root / "ledger.jsonl").write_bytes(whole + last[:kept])
         assert len(ledger.openings(root, "B")) == 2  # a reader leaves it alone
-        assert ledger.record(root, "B", {}) == 3
+        assert ledger.record(root, "B", {})["opening"] == 3
         assert ledger.openings(root, "B")[-1]["torn_bytes_cut"] == kept
         assert ledger.verify(root) == 6
 
 
 def test_a_torn_first_line_begins_again(tmp_path):
     (tmp_path / "ledger.jsonl").write_bytes(b'{"ledger": "12')
-    assert ledger.record(tmp_path, "A", {}) == 1
+    assert ledger.record(tmp_path, "A", {})["opening"] == 1
     assert ledger.verify(tmp_path) == 1
 
 
@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(root, monkeypatch):
         with pytest.raises(ResourceError, match=r"cannot write .*ledger\.jsonl: the disk is full"):
             ledger.record(root, "A", {})
     assert lines(root) == before
-    assert ledger.record(root, "A", {}) == 4
+    assert ledger.record(root, "A", {})["opening"] == 4
 
 
 def test_many_writers_of_whom_some_are_killed_lose_and_double_nothing(tmp_path):

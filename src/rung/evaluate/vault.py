@@ -17,8 +17,8 @@ def open_test(run: Run, root: Path, key: str) -> int:
 
     Raises: RunError if the ledger or the run cannot be written, ResourceError if the disk is full: then nothing may be scored.
     """
-    line = ledger.record_line(root, key, {"run": run.id, "commit": commit_of(Path.cwd())})
-    atomic.write_json(run.folder / ledger.RECEIPT, line)
+    line = ledger.record(root, key, {"run": run.id, "commit": commit_of(Path.cwd())})
+    atomic.write_json(run.opening, line)
     return int(line["opening"])
 
 

@@ -163,8 +163,8 @@ def fit_run(
         "setup_s": setup_s,
         "fit_s": time.perf_counter() - started,
     }
-    atomic.write_bytes(run.folder / "weights.safetensors", weights)
-    atomic.write_json(run.folder / "kept.json", kept)
+    atomic.write_bytes(run.weights, weights)
+    atomic.write_json(run.kept, kept)
     parts = [part for part in ("train", "validation") if len(getattr(prepared.splits, part))]
     write_scores(run, prepared, {part: measure(run, prepared, network, part) for part in parts})
     return journal.notes

@@ -19,7 +19,6 @@ from rung.store import arrays as arrays_file
 from rung.store import atomic
 from rung.store.run import Run
 
-_FILE = "pictures.safetensors"
 _SAMPLES = 8
 _DRAWS = 3
 _MISTAKES = 24
@@ -29,7 +28,7 @@ Images = npt.NDArray[np.uint8]
 
 def kept(run: Run) -> bool:
     """Return whether the images have been kept."""
-    return atomic.exists(run.folder / _FILE)
+    return atomic.exists(run.pictures)
 
 
 def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
@@ -42,7 +41,7 @@ def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
     arrays["mistake_indices"] = mistakes
     arrays["mistakes"] = prepared.images.images[predicted.rows[mistakes]]
     sources = [prepared.images.sources[row] for row in predicted.rows[mistakes]]
-    arrays_file.write(run.folder / _FILE, arrays, {"part": predicted.part, "sources": sources})
+    arrays_file.write(run.pictures, arrays, {"part": predicted.part, "sources": sources})
 
 
 def _sample_rows(prepared: Prepared) -> npt.NDArray[np.int64]:
@@ -73,7 +72,7 @@ def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None,
 
     Raises: RunError if the file is damaged.
     """
-    path = run.folder / _FILE
+    path = run.pictures
     if not atomic.exists(path):
         return None, []
     arrays, about = arrays_file.read(path)

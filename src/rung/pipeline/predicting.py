@@ -41,13 +41,13 @@ def trained_network(run: Run, recipe: Recipe) -> nn.Module:
 
     Raises: RunError if the weights are not there, damaged or of another network.
     """
-    path = run.folder / "weights.safetensors"
+    path = run.weights
     try:
         content = atomic.read_bytes(path)
     except OSError as error:
         raise RunError(f"cannot read {path}: {atomic.reason(error)}; `rung resume {run.folder}` writes it if the run is not finished") from None
-    if hashlib.sha256(content).hexdigest() != atomic.read_json(run.folder / "kept.json")["weights_sha256"]:
-        raise RunError(f"{path} is damaged: its SHA-256 is not the one in kept.json; train again with `rung train {run.folder}/recipe.toml`")
+    if hashlib.sha256(content).hexdigest() != atomic.read_json(run.kept)["weights_sha256"]:
+        raise RunError(f"{path} is damaged: its SHA-256 is not the one in {run.kept.name}; train again with `rung train {run.folder}/recipe.toml`")
     network, _, _ = rebuild(run, recipe)
     try:
         header(content)

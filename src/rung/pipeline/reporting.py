@@ -19,19 +19,6 @@ from rung.reports.inputs import ReportInput
 from rung.store import atomic
 from rung.store.run import Run
 
-_FILES = {
-    "recipe.toml": "the whole recipe; `rung train recipe.toml` does the run again",
-    "data.json": "what the data were: counts, hash, files left out",
-    "environment.json": "versions and machine",
-    "splits.safetensors": "which rows were fitted on, chosen on, tested on",
-    "metrics.jsonl": "one row an epoch",
-    "times.jsonl": "seconds of each epoch",
-    "checkpoints": "last, previous and best, with their SHA-256",
-    "weights.safetensors": "the weights that are scored",
-    "predictions": "the answers all scores are computed from",
-    "scores.json": "every score with its interval",
-}
-
 
 def read_recipe(run: Run) -> Recipe:
     """Return the recipe of a run, as it was resolved."""
@@ -66,8 +53,7 @@ def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
         network, _, _ = rebuild(run, recipe)
     rows = layers(network, *input_shape(run, recipe))
     samples, mistakes = pictures.load(run, predicted)
-    kept = atomic.read_json(run.folder / "kept.json")
-    opening = run.folder / "opening.json"
+    kept = atomic.read_json(run.kept)
     times = atomic.read_lines(run.times).rows
     return ReportInput(
         recipe=recipe,
@@ -85,12 +71,33 @@ def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
         norm_memory=norm_memory(network),
         samples=samples,
         mistakes=mistakes,
-        opening=atomic.read_json(opening)["opening"] if atomic.exists(opening) else None,
+        opening=atomic.read_json(run.opening)["opening"] if atomic.exists(run.opening) else None,
         kept=kept,
         command=f"rung train {run.folder}/recipe.toml",
         test_command=f"rung test {run.folder}",
-        files={name: text for name, text in _FILES.items() if atomic.exists(run.folder / name)},
+        files=_files(run),
     )
+
+
+def _files(run: Run) -> dict[str, str]:
+    """Return the files and folders of a run by name, and what each is."""
+    meanings = {
+        run.recipe: "the whole recipe; `rung train recipe.toml` does the run again",
+        run.data: "what the data were: counts, hash, files left out",
+        run.environment: "versions and machine",
+        run.splits: "which rows were fitted on, chosen on, tested on",
+        run.metrics: "one row an epoch",
+        run.times: "seconds of each epoch",
+        run.checkpoints: "last, previous and best, with their SHA-256",
+        run.weights: "the weights that are scored",
+        run.kept: "which weights these are, and why the training ended",
+        run.predictions("train").parent: "the answers all scores are computed from",
+        run.scores: "every score with its interval",
+        run.pictures: "the samples and mistakes of this page",
+        run.source: "your own code that the run used",
+        run.opening: "the line of the ledger for this test set",
+    }
+    return {path.name: text for path, text in meanings.items() if atomic.exists(path)}
 
 
 def write_report(run: Run, network: nn.Module | None = None) -> None:

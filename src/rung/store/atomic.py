@@ -108,7 +108,7 @@ def read_json(path: Path) -> Any:
 def append_line(path: Path, row: dict[str, Any]) -> None:
     """Add one row to a .jsonl file by one write and an fsync; the caller is the only writer (holds the lock).
 
-    Raises: RunError if the last line is torn (repair_lines first) or the file cannot be written, ResourceError if the
+    Raises: RunError if the last line is torn (keep_lines first) or the file cannot be written, ResourceError if the
     disk is full: then the file is as before.
     """
     line = encode_line(row)
@@ -177,17 +177,6 @@ def split_lines(content: bytes, path: Path) -> Lines:
         else:
             raise RunError(f"line {number} of {path} is damaged: {line[:60]!r} is no row; {number - 1} rows before it are whole")
     return Lines(rows, b"")
-
-
-def repair_lines(path: Path) -> bytes:
-    """Cut a torn last line off a .jsonl file and return it (empty: nothing to do); the caller holds the lock.
-
-    Raises: as read_lines and write_bytes.
-    """
-    lines = read_lines(path)
-    if lines.torn:
-        done(path, 0, lambda: _cut(path, path.stat().st_size - len(lines.torn)))
-    return lines.torn
 
 
 def keep_lines(path: Path, count: int) -> int:

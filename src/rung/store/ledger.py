@@ -26,18 +26,13 @@ _NAME: Final = "ledger.jsonl"
 _OWN_FIELDS: Final = ("ledger", "key", "opening", "time", "version", "torn_bytes_cut", "before", "hash")
 
 
-def record(root: Path, key: str, entry: Mapping[str, Any]) -> int:
-    """Write an opening of the test set `key` and return the how-manieth of that key it is; on return it is on the disk.
+def record(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an opening of the test set `key` and return the line, on the disk then; its "opening" is the how-manieth of that key it is.
 
     entry: JSON values, such as the run's id; time (UTC), package version and number are added. Safe among many writers.
 
     Raises: RunError if the ledger is damaged or cannot be written, ResourceError if the disk is full.
     """
-    return int(record_line(root, key, entry)["opening"])
-
-
-def record_line(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Do as `record` and return the whole line, which a run keeps as its receipt."""
     taken = [name for name in entry if name in _OWN_FIELDS]
     if taken:
         raise ValueError(f"the ledger itself writes {', '.join(taken)}")

@@ -18,7 +18,7 @@ from rung.errors import RunError
 from rung.store.atomic import done, explained
 from rung.store.values import now
 
-_NAME: Final = "lock"
+NAME: Final = "lock"
 _WITHOUT_LOCKS: Final = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _RETRIES: Final = 500
 _open_locks: set[int] = set()  # descriptors of locks of this process, to be closed in children
@@ -42,7 +42,7 @@ def hold(folder: Path) -> Iterator[Holder | None]:
 
     Raises: RunError naming the holder's pid and host if it is held, or if the folder cannot be written or has no locks.
     """
-    path = folder / _NAME
+    path = folder / NAME
     owner = os.getpid()
     handle = _open(path)
     _open_locks.add(handle)
@@ -68,7 +68,7 @@ def hold(folder: Path) -> Iterator[Holder | None]:
 def holder(folder: Path) -> Holder | None:
     """Return who holds the folder's lock now, or None; the folder may be read-only."""
     try:
-        handle = os.open(folder / _NAME, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

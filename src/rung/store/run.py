@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from rung.errors import RunError, RungError, did_you_mean
-from rung.store import atomic, lock
+from rung.store import atomic, ledger, lock
+
+DEFAULT_ROOT: Final = Path("runs")
 
 State = Literal["running", "finished", "failed", "unfinished"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _MADE_ID: Final = re.compile(r"\d{8}-\d{6}-.+")
-_FOLDERS: Final = ("checkpoints", "predictions")
-_SIGNS: Final = ("recipe.toml", "metrics.jsonl", "checkpoints", "lock", "scores.json")
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,24 @@ class Run:
         return self.folder / "checkpoints"
 
     @property
+    def weights(self) -> Path:
+        return self.folder / "weights.safetensors"
+
+    @property
+    def kept(self) -> Path:
+        return self.folder / "kept.json"
+
+    @property
     def scores(self) -> Path:
         return self.folder / "scores.json"
+
+    @property
+    def pictures(self) -> Path:
+        return self.folder / "pictures.safetensors"
+
+    @property
+    def opening(self) -> Path:
+        return self.folder / ledger.RECEIPT
 
     @property
     def report(self) -> Path:
@@ -160,8 +176,8 @@ def create(root: Path, name: str, seed: int, identifier: str | None = None) -> R
             raise _exists(run)
         number += 1
     try:
-        for folder in _FOLDERS:
-            atomic.make_folder(run.folder / folder)
+        for folder in (run.checkpoints, run.predictions("train").parent):
+            atomic.make_folder(folder)
         atomic.done(run.folder, 4096, lambda: atomic.sync_folder(root))
     except RungError:
         run.discard()
@@ -265,12 +281,13 @@ def _runs(root: Path) -> list[Run]:
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / "recipe.toml").is_file()
+    return Run(folder).recipe.is_file()
 
 
 def _looks_like_run(folder: Path) -> bool:
+    run = Run(folder)
     try:
-        return any((folder / sign).exists() for sign in _SIGNS)
+        return any(sign.exists() for sign in (run.recipe, run.metrics, run.checkpoints, run.scores, folder / lock.NAME))
     except OSError:
         return True  # it cannot be looked into: shown, with that as its problem
 

@@ -12,6 +12,7 @@ import torch
 
 from rung.errors import RungError
 from rung.store import atomic
+from rung.store.run import Run
 from rung.training import checkpoint
 from rung.training.checkpoint import Checkpoint
 from rung.training.environment import differences, environment
@@ -108,7 +109,7 @@ class RunJournal(Journal):
         stop_signal: Callable[[], int | None] = lambda: None,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self.folder = folder
+        self.run = Run(folder)
         self.device = device
         self.every_s = every_s
         self.stop_signal = stop_signal
@@ -119,20 +120,20 @@ class RunJournal(Journal):
         self._rows = 0
 
     def last(self) -> Checkpoint | None:
-        found = checkpoint.load(self.folder / "checkpoints", "last")
+        found = checkpoint.load(self.run.checkpoints, "last")
         if found is not None:
             self.notes += found.state.get("notes", [])
             self._note(*found.notes)
             self._rows = found.state["rows"]
             if changed := differences(found.environment, environment(self.device)):
                 self._note(f"resume is not bit-exact because {'; '.join(changed)}")
-        for name in ("metrics.jsonl", "times.jsonl"):
-            if atomic.exists(self.folder / name) or self._rows:
-                atomic.keep_lines(self.folder / name, self._rows)
+        for path in (self.run.metrics, self.run.times):
+            if atomic.exists(path) or self._rows:
+                atomic.keep_lines(path, self._rows)
         return found
 
     def best(self) -> Tensors | None:
-        found = checkpoint.load(self.folder / "checkpoints", "best")
+        found = checkpoint.load(self.run.checkpoints, "best")
         if found is None:
             return None
         self._note(*found.notes)
@@ -148,11 +149,11 @@ class RunJournal(Journal):
             if state == self._best_saved:
                 return
             self._best_saved = state
-        checkpoint.save(self.folder / "checkpoints", slot, tensors, state | {"rows": self._rows, "notes": self.notes})
+        checkpoint.save(self.run.checkpoints, slot, tensors, state | {"rows": self._rows, "notes": self.notes})
 
     def append(self, row: dict[str, Any], times: dict[str, Any]) -> None:
-        atomic.append_line(self.folder / "metrics.jsonl", row)
-        atomic.append_line(self.folder / "times.jsonl", times)
+        atomic.append_line(self.run.metrics, row)
+        atomic.append_line(self.run.times, times)
         self._rows += 1
 
     def after_step(self, save: Callable[[], None]) -> None:
@@ -165,7 +166,7 @@ class RunJournal(Journal):
     def check(self) -> None:
         signal_number = self.stop_signal()
         if signal_number is not None:
-            raise Interrupted(f"stopped and saved; go on with: rung resume {self.folder}", signal_number)
+            raise Interrupted(f"stopped and saved; go on with: rung resume {self.run.folder}", signal_number)
 
     def finish(self, save: Callable[[], None]) -> None:
         save()
