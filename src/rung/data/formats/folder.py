@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +37,26 @@ class _Pile:
     ignored: list[FileNote] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     visited: set[tuple[int, int]] = field(default_factory=set)
+    alike: int = 0
+    example: str = ""
 
     @property
     def base(self) -> str:
         return self.gate.base
+
+    def note_alike(self, below: str, files: Sequence[str]) -> None:
+        """Count names that differ by case only; `files` are in natural order, where such names are neighbours."""
+        for _, group in groupby(files, str.casefold):
+            names = list(group)
+            if len(names) > 1:
+                self.alike += len(names)
+                self.example = self.example or " and ".join(shown(os.path.join(below, name)) for name in names[:2])
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what may be wrong with names and links."""
+        if not self.alike:
+            return self.gate.warnings()
+        return (*self.gate.warnings(), f"{self.alike} files have names that differ by case only (such as {self.example}): some systems keep one of them only")
 
     def ignore(self, path: str, reason: str) -> None:
         self.ignored.append(FileNote(shown(path), reason))
@@ -92,7 +110,7 @@ def _found(pile: _Pile, name: str, index: dict[str, int], root_names: list[str],
         root_names=tuple(shown(r) for r in root_names),
         refused=tuple(replace(r, label=int(position[r.label])) for r in pile.refused),
         repaired=tuple(pile.ignored),
-        warnings=pile.gate.warnings(),
+        warnings=pile.warnings(),
         remarks=tuple(remarks),
     )
 
@@ -158,6 +176,7 @@ def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
         return
     pile.visited.add((status.st_dev, status.st_ino))
     folders, files = _list(pile, below)
+    pile.note_alike(below, files)
     for file in files:
         path = os.path.join(below, file)
         if _is_rubbish(file):
