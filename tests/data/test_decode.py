@@ -137,6 +137,31 @@ def test_the_size_as_stored_is_that_before_turn_and_reduction() -> None:
     assert (decoded.stored, decoded.image.shape) == ((240, 400), (100, 60, 3))
 
 
+def test_a_lack_of_memory_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.fromarray(RGB))
+    for error in (MemoryError(), OSError("out of memory error when reading image file")):  # Python's, and that of a decoder
+        with monkeypatch.context() as patch:
+            patch.setattr(Image.Image, "load", lambda self, error=error: (_ for _ in ()).throw(error))
+            patch.setattr("PIL.ImageFile.ImageFile.load", Image.Image.load)
+            with pytest.raises(MemoryError, match="20 x 12 pixels"):
+                decode(data, Pixels())
+
+
+def test_a_side_that_no_resizing_could_bear_is_refused() -> None:
+    with pytest.raises(UnreadableImage, match=r"has 1000001 x 1 pixels, more than 1,000,000 a side"):
+        decode(encoded(Image.new("1", (1_000_001, 1))), Pixels())
+
+
+def test_a_tiff_of_three_channels_of_sixteen_bits_is_brought_to_eight() -> None:
+    values = np.array([[[0xFFFF, 0x1234, 0x00FF]]], "<u2")
+    tags = [(256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 14), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 6)]
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    data = b"II*\x00" + struct.pack("<I", 20) + struct.pack("<3H", 16, 16, 16) + values.tobytes() + directory
+    decoded = decode(data, Pixels())
+    assert decoded.image.tolist() == [[[0xFF, 0x12, 0]]]
+    assert decoded.repairs == ("16 bits a channel brought to 8",)
+
+
 def test_a_path_and_its_bytes_decode_alike(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(encoded(Image.fromarray(RGB)))
     assert np.array_equal(decode(tmp_path / "x", Pixels()).image, RGB)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from rung.data import files
+from rung.data import gather
 from rung.data.imageset import FACTS, FORMATS, TEST, TRAIN, VALIDATION, ImageSet, pixel_digest
 from rung.data.load import from_arrays, load
 from rung.data.sources import is_name
@@ -87,6 +87,17 @@ def test_facts_of_rows_that_come_from_no_file_are_zero(digits_folder: Path) -> N
     facts = loaded("digits", digits_folder).facts
     assert facts is not None
     assert (facts["bytes"] > 0).tolist() == [False] * 1797 + [True] * 300
+
+
+def test_digests_of_reduced_jpegs_do_not_depend_on_the_size(tmp_path: Path) -> None:
+    for k, name in enumerate(("a", "b", "b")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        Image.new("RGB", (400, 300), ("red", "green", "blue")[k]).save(tmp_path / name / f"{k}.jpg")
+    small, large = (loaded(tmp_path, pixels=Pixels(size=size, reduced_jpeg=True)) for size in (16, 64))
+    assert small.digests.tolist() == large.digests.tolist()
+    assert len(set(small.digests.tolist())) == 3
+    whole = loaded(tmp_path, pixels=Pixels(size=301, reduced_jpeg=True))  # nothing to reduce
+    assert whole.digests.tolist() == loaded(tmp_path).digests.tolist() != small.digests.tolist()
 
 
 def test_no_source_and_unknown_sources(tmp_path: Path) -> None:
@@ -280,17 +291,16 @@ def test_threads_and_chunks_change_nothing(tmp_path: Path, threads: int, monkeyp
     (tmp_path / "a" / "7.png").write_bytes(b"")
     expected = loaded(tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(threads), raising=False)
-    monkeypatch.setattr(files, "_CHUNK_FILES", 3)
+    monkeypatch.setattr(gather, "_BLOCK_ROWS", 3)
     found = loaded(tmp_path)
     assert found.hash() == expected.hash()
     assert (found.sources, found.dropped, found.repaired, found.warnings) == (expected.sources, expected.dropped, expected.repaired, expected.warnings)
 
 
-def test_progress_ends_at_the_total(digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_CHUNK_FILES", 100)
+def test_progress_ends_at_the_total(digits_folder: Path) -> None:
     seen: list[tuple[int, int]] = []
     load(Data(sources=(str(digits_folder),)), Pixels(), progress=lambda done, total: seen.append((done, total)))
-    assert seen[0] == (100, 300)
+    assert seen[0] == (32, 300)
     assert seen[-1] == (300, 300)
     assert sorted(seen) == seen
 

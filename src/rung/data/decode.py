@@ -28,6 +28,7 @@ from rung.errors import DataError
 from rung.recipe import Pixels
 
 MAX_PIXELS = 178_956_970
+MAX_SIDE = 1_000_000
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 4 * 2**20
 
@@ -36,7 +37,8 @@ _MAX_PIXELS_PER_BYTE = {"PNG": 8_300, "GIF": 8_300, "JPEG": 2_048, "MPO": 2_048}
 _MAX_PIXELS_PER_RAW_BYTE = 8
 
 # What Pillow raises on damaged files; anything else is a mistake of ours and must be seen.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, AttributeError, struct.error, zlib.error, MemoryError)
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, OverflowError, AttributeError, struct.error, zlib.error)
+_NO_MEMORY = "out of memory"  # how Pillow says it where a decoder asked for it
 
 # The luminance table that libjpeg scales by a quality of 1..100 (ITU-T T.81, table K.1), row by row.
 _LUMINANCE = np.array(
@@ -61,7 +63,7 @@ class Decoded:
 
     format: as Pillow names it; repairs: what was changed to read it; frames: whether it holds more than the first
     frame, which is the one read; trailing: bytes after its end; stored: height and width as the file has them, before any
-    turn or reduction; quality: see ImageSet.facts.
+    turn or reduction; reduced: whether a JPEG was decoded at a reduced scale; quality: see ImageSet.facts.
     """
 
     image: npt.NDArray[np.uint8]
@@ -70,13 +72,14 @@ class Decoded:
     frames: bool
     trailing: int
     stored: tuple[int, int]
+    reduced: bool
     quality: int
 
 
 def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
     """Decode one image fully; its format is found by content, never by name.
 
-    Raises: UnreadableImage with the reason.
+    Raises: UnreadableImage with the reason; MemoryError, for then no file is at fault.
     """
     data = source if isinstance(source, bytes) else read_file(source)
     if not data:
@@ -87,14 +90,15 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
         width, height = picture.size
         if pixels.reduced_jpeg and isinstance(pixels.size, int):
             picture.draft(None, (pixels.size, pixels.size))  # None keeps the mode
-        orientation = _orientation(picture, repairs)
+        reduced = picture.size != (width, height)
         try:
-            picture.load()
-        except _DAMAGE as error:
-            raise UnreadableImage(f"is damaged or cut short ({_text(error)})") from None
-        if picture.format == "PNG" and data[24:25] == b"\x10":
-            repairs.append("16 bits a channel brought to 8")
-        image = _to_uint8(picture, pixels.background, repairs)
+            orientation = _orientation(picture, repairs)
+            _load(picture)
+            if _has_16_bit_channels(picture, data):
+                repairs.append("16 bits a channel brought to 8")
+            image = _to_uint8(picture, pixels.background, repairs)
+        except MemoryError:
+            raise MemoryError(f"{width} x {height} pixels") from None
         frames = _has_more_frames(picture)
         _judge(heard, repairs)
     if picture.format != "TIFF":  # Pillow turns TIFF files itself while loading
@@ -102,7 +106,7 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
     if orientation != 1:
         repairs.append(f"turned by its EXIF orientation {orientation}")
     trailing = 0 if frames else bytes_after_end(data, picture.format or "")
-    return Decoded(_one_channel_if_grey(image), picture.format or "", tuple(repairs), frames, trailing, (height, width), _quality(picture))
+    return Decoded(_one_channel_if_grey(image), picture.format or "", tuple(repairs), frames, trailing, (height, width), reduced, _quality(picture))
 
 
 def read_file(path: Path | str) -> bytes:
@@ -149,10 +153,29 @@ def _opened(data: bytes) -> Image.Image:
     most = _MAX_PIXELS_PER_RAW_BYTE if picture.info.get("compression") in (0, "raw") else _MAX_PIXELS_PER_BYTE.get(picture.format or "", MAX_PIXELS)
     if width * height > most * len(data):
         raise UnreadableImage(f"is damaged or cut short ({len(data):,} bytes cannot hold the {width} x {height} pixels it claims)")
+    if max(width, height) > MAX_SIDE:
+        raise UnreadableImage(f"has {width} x {height} pixels, more than {MAX_SIDE:,} a side")
     metadata = sum(len(v) for v in picture.info.values() if isinstance(v, str | bytes))
     if metadata > MAX_METADATA_BYTES:
         raise UnreadableImage(f"carries {metadata / 2**20:.0f} MB of text or colour profile, more than {MAX_METADATA_BYTES // 2**20} MB")
     return picture
+
+
+def _load(picture: Image.Image) -> None:
+    try:
+        picture.load()
+    except _DAMAGE as error:
+        if _NO_MEMORY in str(error):
+            raise MemoryError from None
+        raise UnreadableImage(f"is damaged or cut short ({_text(error)})") from None
+
+
+def _has_16_bit_channels(picture: Image.Image, data: bytes) -> bool:
+    """Return whether Pillow has brought a PNG, or a TIFF of several channels, from 16 bits to 8."""
+    if picture.format == "PNG":
+        return data[24:25] == b"\x10"
+    bits = getattr(picture, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return len(bits) > 1 and max(bits) > 8
 
 
 def _quality(picture: Image.Image) -> int:
@@ -205,7 +228,7 @@ def _to_uint8(picture: Image.Image, background: tuple[int, int, int], repairs: l
         kind = "whole numbers of 32 bits or with sign, which have no agreed white" if mode == "I" else f"{mode} colours"
         raise UnreadableImage(f"holds {kind}: save it as 8-bit grey or RGB")
     if mode != "L":
-        return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))  # convert would copy
     return np.asarray(picture)[..., None]
 
 

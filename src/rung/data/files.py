@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.data.blocks import IMAGE, ODD, RECORD, REFUSED, Row, odd_bit
+from rung.data.cache import Cache
 from rung.data.decode import UnreadableImage, decode
 from rung.data.found import Found, Progress, Refused, Stored
-from rung.data.imageset import FACTS, FORMATS, FileNote, grey_rows, pixel_digest, pixel_digests
+from rung.data.gather import Gathered, Job, gather
+from rung.data.imageset import FACTS, FORMATS, FileNote, Reading, file_digest, grey_rows, pixel_digest, pixel_digests
 from rung.data.pixels import AUTO_SIZE, fit, fit_all
-from rung.data.sniff import extension_fits
-from rung.errors import DataError
+from rung.errors import DataError, ResourceError
 from rung.recipe import Pixels
 
 MAX_LEFT_OUT_FRACTION = 0.05
-_CHUNK_FILES = 512
 
 _ODD = {
     "extension": "{n} files are not what their names say (such as {example}): they were read by content",
@@ -36,7 +35,7 @@ _ODD = {
 class Fitted:
     """Images of one source, ready: uint8 (n,S,S,C), the rows they are of the source (int64), their digests (int64).
 
-    grey: how many are grey as they lie there; facts: as in ImageSet.
+    grey: how many are grey as they lie there; facts: as in ImageSet; reading: how files were read.
     """
 
     images: npt.NDArray[np.uint8]
@@ -47,82 +46,39 @@ class Fitted:
     refused: tuple[Refused, ...] = ()
     repaired: tuple[FileNote, ...] = ()
     warnings: tuple[str, ...] = ()
+    reading: Reading | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _One:
-    image: npt.NDArray[np.uint8]
-    digest: int
-    grey: bool
-    facts: tuple[int, int, int, int, int]
-    repairs: tuple[str, ...]
-    odd: tuple[str, ...]
-
-
-class _Shelf:
-    """The images of one source as they come in.
-
-    It is widened to three channels when the first coloured image comes, and, where the size is left to the images,
-    brought to AUTO_SIZE when the first of another size comes; both give what fitting each file so at once gives.
-    """
-
-    def __init__(self, count: int, pixels: Pixels) -> None:
-        self.pixels = pixels
-        self.images: npt.NDArray[np.uint8] = np.empty((count, 0, 0, 1), np.uint8)
-
-    def put(self, row: int, image: npt.NDArray[np.uint8]) -> None:
-        """Store an image that `_decode_one` made, uint8 (S,S,C); rows come in ascending order."""
-        if not self.images.size:
-            self.images = np.empty((len(self.images), *image.shape), np.uint8)
-        side, channels = self.images.shape[1], self.images.shape[3]
-        if image.shape[0] != side:
-            if side != AUTO_SIZE:
-                whole = np.empty((len(self.images), AUTO_SIZE, AUTO_SIZE, channels), np.uint8)
-                whole[:row] = fit_all(self.images[:row], AUTO_SIZE, channels, self.pixels)
-                self.images = whole
-            image = fit(image, AUTO_SIZE, image.shape[2], self.pixels)
-        if image.shape[2] > channels:
-            self.images = np.repeat(self.images, 3, axis=3)
-        self.images[row] = image
-
-
-def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None) -> Fitted:
-    """Decode and fit every file of a source, in its order whatever the number of threads.
+def decode_files(found: Found, pixels: Pixels, progress: Progress | None = None, cache: Cache | None = None) -> Fitted:
+    """Decode and fit every file of a source, in its order whatever the number of threads; what the cache holds is taken from there.
 
     The images have one channel where all are grey or grey is asked for, else three. With pixels.size "auto" they keep
     their size where all are square, of one size and AUTO_SIZE at most.
     """
     assert isinstance(found.images, Stored)
-    shelf = _Shelf(len(found), pixels)
-    digests = np.empty(len(found), np.int64)
-    facts = np.zeros(len(found), FACTS)
-    keep = np.ones(len(found), dtype=bool)
-    grey = 0
-    refused: list[Refused] = []
-    repaired: list[FileNote] = []
-    odd: dict[str, list[int]] = defaultdict(list)
     draft = pixels if isinstance(pixels.size, int) else pixels.model_copy(update={"size": AUTO_SIZE})  # how far a JPEG may be reduced
-    one = partial(_decode_one, found.images, pixels, draft)
-    with _pool() as pool:
-        for start in range(0, len(found), _CHUNK_FILES):
-            for row, result in enumerate(pool.map(one, range(start, min(start + _CHUNK_FILES, len(found)))), start):
-                if isinstance(result, str):
-                    keep[row] = False
-                    refused.append(Refused(found.sources[row], result, int(found.labels[row])))
-                    continue
-                shelf.put(row, result.image)
-                digests[row], facts[row] = result.digest, result.facts
-                grey += result.grey
-                repaired.extend(FileNote(found.sources[row], reason) for reason in result.repairs)
-                for kind in result.odd:
-                    odd[kind].append(row)
-            if progress:
-                progress(min(start + _CHUNK_FILES, len(found)), len(found))
-    rows, images = np.flatnonzero(keep), shelf.images
-    if len(rows) < len(found):
-        images, digests, facts = images[rows], digests[rows], facts[rows]
-    notes = tuple(_ODD[kind].format(n=len(at), example=found.sources[at[0]]) for kind, at in sorted(odd.items()))
-    return Fitted(images, rows, digests, grey, facts, tuple(refused), tuple(repaired), notes)
+    make = partial(_decode_one, found.images, pixels, draft)
+    gathered = gather(Job(found.name, found.images, make, pixels, progress or (lambda done, total: None)), cache)
+    return _fitted(found, gathered)
+
+
+def _fitted(found: Found, gathered: Gathered) -> Fitted:
+    records, texts = gathered.records, ((), *gathered.texts)
+    is_image = records["state"] == IMAGE
+    rows = np.flatnonzero(is_image)
+    refused = [Refused(found.sources[row], texts[records["note"][row]][0], int(found.labels[row])) for row in np.flatnonzero(~is_image).tolist()]
+    noted = rows[records["note"][rows] > 0].tolist()
+    repaired = [FileNote(found.sources[row], reason) for row in noted for reason in texts[records["note"][row]]]
+    odd = []
+    for kind in sorted(ODD):
+        at = rows[records["odd"][rows] & odd_bit(kind) > 0]
+        if len(at):
+            odd.append(_ODD[kind].format(n=len(at), example=found.sources[at[0]]))
+    facts = np.zeros(len(rows), FACTS)
+    for name in FACTS.names or ():
+        facts[name] = records[name][rows]
+    grey = int(records["grey"][rows].sum())
+    return Fitted(gathered.images, rows, records["digest"][rows], grey, facts, tuple(refused), tuple(repaired), tuple(odd), gathered.reading)
 
 
 def fit_array(found: Found, pixels: Pixels) -> Fitted:
@@ -175,28 +131,24 @@ def _listed(refused: Sequence[Refused]) -> str:
     return ", ".join(f"{r.path} {r.reason}" for r in refused[:3]) + more
 
 
-def _decode_one(stored: Stored, pixels: Pixels, draft: Pixels, row: int) -> _One | str:
+def _decode_one(stored: Stored, pixels: Pixels, draft: Pixels, row: int, data: bytes) -> Row:
     """Return one image, fitted, with as many channels as it has or the recipe asks for; or the reason why there is none."""
+    record = np.zeros(1, RECORD)[0]
+    record["bytes"] = len(data)
     try:
-        data = stored.read(row)
         decoded = decode(data, draft)
     except UnreadableImage as error:
-        return str(error)
+        record["state"] = REFUSED
+        return Row(record, None, (str(error),))
+    except MemoryError as error:
+        raise ResourceError(f"out of memory while reading {stored.address(row)} ({error}): close other programs, or remove this file") from None
     height, width, own = decoded.image.shape
-    suffix = stored.suffix(row)
-    odd = (
-        ("extension", suffix is not None and not extension_fits(suffix, decoded.format)),
-        ("trailing", decoded.trailing > 0),
-        ("frames", decoded.frames),
-        ("small", min(height, width) < 8),
-        ("strip", max(height, width) > 20 * min(height, width)),
-    )
-    channels = {"grey": 1, "rgb": 3, "auto": own}[pixels.colour]
-    image = fit(decoded.image, _own_size(decoded.image.shape, pixels), channels, pixels)
-    facts = (len(data), *decoded.stored, FORMATS.index("JPEG" if decoded.format == "MPO" else decoded.format), decoded.quality)
-    return _One(image, pixel_digest(decoded.image), own == 1, facts, decoded.repairs, tuple(kind for kind, is_so in odd if is_so))
-
-
-def _pool() -> ThreadPoolExecutor:
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(max_workers=min(16, available))
+    odd = {"trailing": decoded.trailing > 0, "frames": decoded.frames, "small": min(height, width) < 8, "strip": max(height, width) > 20 * min(height, width)}
+    image = fit(decoded.image, _own_size(decoded.image.shape, pixels), {"grey": 1, "rgb": 3, "auto": own}[pixels.colour], pixels)
+    record["state"], record["grey"], record["quality"] = IMAGE, own == 1, decoded.quality
+    record["format"] = FORMATS.index("JPEG" if decoded.format == "MPO" else decoded.format)
+    record["height"], record["width"] = decoded.stored
+    record["side"], record["channels"] = image.shape[1:]
+    record["odd"] = sum(odd_bit(kind) for kind, is_so in odd.items() if is_so)
+    record["digest"] = file_digest(data) if decoded.reduced else pixel_digest(decoded.image)
+    return Row(record, image, decoded.repairs)

@@ -29,6 +29,20 @@ class FileNote:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How files were read, which changes nothing of the images: files found in the cache, files decoded, seconds it took in all.
+
+    cache: the folder that the images are mapped from, "" if they are in memory; trouble: why the cache was not used to the end, "" if it was.
+    """
+
+    known: int
+    decoded: int
+    seconds_s: float
+    cache: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Labelled images of one size.
 
@@ -37,7 +51,8 @@ class ImageSet:
     sources: N texts, where each row came from: a path below its root, or `file#row`; unique, the row's identity.
     parts: int8 (N,), TRAIN, VALIDATION or TEST as the data give it; all TRAIN where they give none.
     roots: N small integers, indices into `root_names`: the root or split folder of each row (train5, or the source's name).
-    digests: int64 (N,), of each row's decoded pixels before resizing and colour change; equal images have equal digests.
+    digests: int64 (N,), of each row's decoded pixels before resizing and colour change (of the bytes of a JPEG that was decoded at a reduced
+    scale); equal images have equal digests.
     facts: FACTS (N,), what each row's file is beside its pixels; None where no row comes from a file. bytes: its size, 0 for a row
     that comes from no file (then the rest is 0 too); height, width: pixels as stored, before any turn; format: index into FORMATS;
     quality: of a JPEG 1..100, estimated from its quantisation table, 0 if unknown.
@@ -46,6 +61,7 @@ class ImageSet:
     dropped, repaired: every file that was left out, or read otherwise than it lies there; warnings: what may be wrong;
     remarks: what was decided while reading, in words.
     validation_rule: last_10000: the last 10,000 training rows are the customary validation part.
+    readings: how each source of files was read.
     """
 
     name: str
@@ -65,6 +81,7 @@ class ImageSet:
     warnings: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     validation_rule: Literal["fraction", "last_10000"] = "fraction"
+    readings: tuple[Reading, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -104,6 +121,11 @@ def pixel_digest(image: npt.NDArray[np.uint8]) -> int:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
     digest.update(np.ascontiguousarray(image).data)
     return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def file_digest(data: bytes) -> int:
+    """Return an int64 digest (BLAKE2b) of a file's bytes, for images that are decoded at a scale that the recipe chooses."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8, person=b"file").digest(), "little", signed=True)
 
 
 def pixel_digests(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

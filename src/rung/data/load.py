@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rung.data import classes as naming
 from rung.data import sources as reading
+from rung.data.cache import Cache
 from rung.data.files import Fitted, check_left_out, decode_files, fit_array, together
 from rung.data.formats import arrays
 from rung.data.found import Found, Progress, Stored
@@ -21,15 +22,15 @@ from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Layout, Pixels
 
 
-def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, download_progress: Progress | None = None) -> ImageSet:
-    """Return the images that `data` names, prepared as `pixels` says.
+def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, download_progress: Progress | None = None, cache: Cache | None = None) -> ImageSet:
+    """Return the images that `data` names, prepared as `pixels` says; those of files are kept in the cache and taken from there, if one is given.
 
     `progress` is called with images decoded and images in all, `download_progress` with bytes here and bytes in all.
     Raises: DataError where they cannot be found or used; RecipeError for classes that do not exist.
     """
     if not data.sources:
         raise RecipeError(f"no data named: give a name ({', '.join(reading.NAMES)}) or the path of a folder or file")
-    return finish([reading.read(source, data, download_progress) for source in data.sources], data, pixels, progress)
+    return finish([reading.read(source, data, download_progress) for source in data.sources], data, pixels, progress, cache)
 
 
 def from_arrays(
@@ -70,7 +71,7 @@ def image_array(images: npt.ArrayLike, pixels: Pixels, channels: int) -> npt.NDA
     return fit_all(arrays.as_images(images)[0], pixels.size, channels, pixels)
 
 
-def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progress | None = None) -> ImageSet:
+def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progress | None = None, cache: Cache | None = None) -> ImageSet:
     """Return what readers found as one ImageSet: united, picked, checked and prepared.
 
     Raises: as `load`.
@@ -84,7 +85,7 @@ def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progres
     warnings = _check_classes(sources)
     if data.per_class:
         sources = _first_of_each_class(sources, data.per_class)
-    images = _together(sources, pixels, data.strict, progress)
+    images = _together(sources, pixels, data.strict, progress, cache)
     images = replace(images, warnings=(*warnings, *images.warnings, *_check_counts(images)), validation_rule=rule)
     if data.strict and images.warnings:
         raise DataError(f"data.strict allows no warning: {images.warnings[0]}")
@@ -140,6 +141,8 @@ def _check_classes(sources: list[Found]) -> list[str]:
     classes = sources[0].classes
     labels = np.concatenate([f.labels for f in sources])
     parts = np.concatenate([f.parts for f in sources])
+    if not len(labels):
+        check_left_out([r for f in sources for r in f.refused], labels, classes, False)
     root_names, offsets = _root_names(sources)
     presence = np.zeros((len(classes), len(root_names)), dtype=bool)
     for found, offset in zip(sources, offsets, strict=True):
@@ -172,13 +175,13 @@ def _first_of_each_class(sources: list[Found], count: int) -> list[Found]:
     return [f.take(np.flatnonzero(keep[end - len(f) : end])) for f, end in zip(sources, ends, strict=True)]
 
 
-def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Progress | None) -> ImageSet:
+def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Progress | None, cache: Cache | None) -> ImageSet:
     """Decode and fit every source and put them one after the other."""
     total, done = sum(len(f) for f in sources), 0
     decoded = []
     for found in sources:
         step = None if progress is None else partial(_shifted, progress, done, total)
-        decoded.append(decode_files(found, pixels, step) if isinstance(found.images, Stored) else fit_array(found, pixels))
+        decoded.append(decode_files(found, pixels, step, cache) if isinstance(found.images, Stored) else fit_array(found, pixels))
         done += len(found)
         if progress:
             progress(done, total)
@@ -209,6 +212,7 @@ def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Prog
         repaired=tuple(note for f, d in zip(sources, decoded, strict=True) for note in (*f.repaired, *d.repaired)),
         warnings=tuple(w for f, d in zip(sources, decoded, strict=True) for w in (*f.warnings, *d.warnings)),
         remarks=(*(r for f in sources for r in f.remarks), *remarks),
+        readings=tuple(d.reading for d in decoded if d.reading is not None),
     )
 
 

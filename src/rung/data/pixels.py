@@ -17,7 +17,7 @@ from torch import Tensor
 from rung.data.decode import UnreadableImage, decode
 from rung.data.imageset import ImageSet
 from rung.data.resize import resize
-from rung.errors import DataError, RecipeError
+from rung.errors import DataError, RecipeError, ResourceError
 from rung.recipe import Pixels
 
 AUTO_SIZE = 64
@@ -27,12 +27,15 @@ _CHUNK = 2**24  # values worked on at once, so that a large set needs little mem
 def prepare(source: bytes | Path, pixels: Pixels, size: int, channels: int) -> npt.NDArray[np.uint8]:
     """Return one image file as uint8 (size,size,channels), exactly as training saw it.
 
-    Raises: DataError with the path, if there is one, and the reason.
+    Raises: DataError with the path, if there is one, and the reason; ResourceError where memory runs out.
     """
+    name = source if isinstance(source, Path) else "the image"
     try:
         image = decode(source, pixels).image
     except UnreadableImage as error:
-        raise DataError(f"{source if isinstance(source, Path) else 'the image'} {error}") from None
+        raise DataError(f"{name} {error}") from None
+    except MemoryError as error:
+        raise ResourceError(f"out of memory while reading {name} ({error}): close other programs") from None
     return fit(image, size, channels, pixels)
 
 

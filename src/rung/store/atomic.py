@@ -12,7 +12,7 @@ import errno
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,12 +46,19 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
     Raises: ResourceError if the disk or the quota is full, RunError if the folder cannot be written; the old file stays.
     """
     view = memoryview(data).cast("B")
+    write_pieces(path, lambda: [view], view.nbytes)
 
+
+def write_pieces(path: Path, pieces: Callable[[], Iterable[memoryview]], needed: int) -> None:
+    """Put pieces of bytes, `needed` in all, one after the other at `path`, whole or not at all; they are asked for again while the drive drops.
+
+    Raises: as write_bytes, and what `pieces` raises.
+    """
     temporary = path.parent / f".{os.getpid()}-{os.urandom(8).hex()}.rung-tmp"  # one for all tries, so that the last leaves none behind
 
     def put() -> None:
         try:
-            _write_new(temporary, view)
+            _write_new(temporary, pieces())
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):  # the first error is the one to report; sweep() removes what stays
@@ -59,7 +66,7 @@ def write_bytes(path: Path, data: bytes | bytearray | memoryview) -> None:
             raise
         sync_folder(path.parent)
 
-    done(path, view.nbytes, put)
+    done(path, needed, put)
 
 
 def retried(action: Callable[[], T]) -> T:
@@ -309,11 +316,13 @@ def _onward(path: Path) -> str:
     return "run the command again"
 
 
-def _write_new(path: Path, view: memoryview) -> None:
+def _write_new(path: Path, pieces: Iterable[memoryview]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
-        while view:
-            view = view[os.write(handle, view[:_CHUNK]) :]
+        for piece in pieces:
+            view = piece
+            while view:
+                view = view[os.write(handle, view[:_CHUNK]) :]
         os.fsync(handle)
     finally:
         os.close(handle)
