@@ -53,6 +53,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def tested(root: Path, tmp_path: Path) -> Path:
+    """A folder of runs with `done`, whose test part is opened, and its ledger."""
+    from rung import workbench
+
+    folder = tmp_path / "tested"
+    shutil.copytree(root / "done", folder / "done")
+    workbench.test("done", out=folder)
+    return folder
+
+
 def test_train_prints_scores_findings_and_where_the_report_lies(rung: Rung, tmp_path: Path) -> None:
     said = rung("train", "digits", "--recipe", "digits", *QUICK, "--out", tmp_path, "--name", "mine", "--seed", "3")
     assert said.code == 0
@@ -106,6 +117,40 @@ def test_a_report_can_be_written_again_without_the_data(rung: Rung, root: Path) 
     assert b"a note" in before
 
 
+def test_test_tells_a_program_which_run_it_was_and_where_the_report_lies(rung: Rung, tested: Path) -> None:
+    said = json.loads(rung("test", "do", "--out", tested, "--json").out)
+    assert said["run"] == "done"
+    assert (said["folder"], said["report"]) == (f"{tested}/done", f"{tested}/done/report.html")
+    assert (said["opening"], said["opened_before"]) == (1, True)
+    assert said["scores"]["accuracy"]["value"] > 0.5
+
+
+def test_runs_verifies_the_ledger_and_still_lists_the_runs(rung: Rung, tested: Path) -> None:
+    from rung import workbench
+    from rung.errors import VerificationError
+
+    said = rung("runs", "--out", tested)
+    assert said.code == 0
+    assert f"ledger of {tested}: 1 opening of test sets, no line changed" in said.out
+    assert workbench.verify_ledger(tested) == 1
+    ledger = tested / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().replace('"run": "done"', '"run": "none"'))
+    for words in ((), ("--json",)):
+        said = rung("runs", "--out", tested, *words)
+        assert said.code == 1
+        assert "done" in said.out
+        assert said.err == f"rung: line 2 of {ledger} was changed: its SHA-256 does not fit its content\n"
+    with pytest.raises(VerificationError, match="line 2"):
+        workbench.verify_ledger(tested)
+    ledger.unlink()
+    assert "is gone, but" in rung("runs", "--out", tested).err
+
+
+def test_runs_of_a_folder_without_a_ledger_says_nothing_of_one(rung: Rung, root: Path) -> None:
+    said = rung("runs", "--out", root)
+    assert (said.code, "ledger" in said.out) == (0, False)
+
+
 def test_predict_answers_files_and_folders_and_names_what_it_cannot_read(rung: Rung, root: Path, digits_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "page.jpg").write_text("<html>not here</html>")
     said = rung("predict", "done", digits_folder / "3", tmp_path / "page.jpg", "--out", root, "--json")
@@ -113,8 +158,68 @@ def test_predict_answers_files_and_folders_and_names_what_it_cannot_read(rung: R
     answers = json.loads(said.out)
     assert len(answers) == 31
     assert sum(answer["answer"] == "3" for answer in answers) > 20
-    assert answers[-1]["problem"]
+    assert answers[-1]["problem"].startswith("is a web page, not an image")
     assert sum(answers[0]["probabilities"].values()) == pytest.approx(1.0)
+    assert f"{tmp_path}/page.jpg: not read: is a web page" in rung("predict", "done", tmp_path / "page.jpg", "--out", root).out
+
+
+def test_predict_takes_the_same_files_of_a_folder_as_training(rung: Rung, root: Path, digits_folder: Path, tmp_path: Path) -> None:
+    """N16: rubbish known by its name is passed over; what should be an image and is none is named."""
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    (folder / "__MACOSX").mkdir()
+    shutil.copy(digits_folder / "3" / "0003.png", folder / "deeper" / "three.png")
+    for name in ("notes.txt", "Thumbs.db", ".DS_Store", "__MACOSX/three.png", "labels.csv"):
+        (folder / name).write_text("no image")
+    said = rung("predict", "done", folder, "--out", root)
+    assert (said.code, said.out.count("\n")) == (0, 1)
+    os.mkfifo(folder / "pipe.png")
+    (folder / "broken.png").write_bytes(b"")
+    said = rung("predict", "done", folder, "--out", root)
+    assert said.code == 3
+    assert "broken.png: not read: is empty" in said.out
+    assert "pipe.png: not read: is a pipe, not a file" in said.out
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "notes.txt").write_text("no image")
+    said = rung("predict", "done", tmp_path / "texts", "--out", root)
+    assert said.code == 2
+    assert said.err == f"rung: there is no image in {tmp_path}/texts: name image files, or a folder that holds some\n"
+
+
+def test_predict_of_many_files_goes_in_parts_and_tells_how_far_it_is(root: Path, digits_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rung import workbench
+    from rung.pipeline import predicting
+
+    whole = workbench.predict("done", [digits_folder], out=root)
+    monkeypatch.setattr(predicting, "_AT_ONCE", 70)
+    told: list[tuple[int, int]] = []
+    parts = workbench.predict("done", [digits_folder], out=root, progress=lambda done, total: told.append((done, total)))
+    assert told == [(70, 300), (140, 300), (210, 300), (280, 300), (300, 300)]
+    assert [(answer.path, answer.answer) for answer in parts] == [(answer.path, answer.answer) for answer in whole]
+    assert np.allclose([answer.confidence for answer in parts], [answer.confidence for answer in whole], atol=1e-6)
+
+
+def test_predict_of_a_name_that_is_not_utf8(rung: Rung, root: Path, digits_folder: Path, tmp_path: Path) -> None:
+    """N41."""
+    folder = os.fsencode(tmp_path / "odd")
+    os.mkdir(folder)
+    shutil.copy(digits_folder / "3" / "0003.png", os.path.join(folder, b"caf\xe9.png"))
+    said = rung("predict", "done", tmp_path / "odd", "--out", root)
+    assert (said.code, "caf\\xe9.png: " in said.out) == (0, True)
+    path = json.loads(rung("predict", "done", tmp_path / "odd", "--out", root, "--json").out)[0]["path"]
+    assert os.path.exists(path), "a program can open what it is told"
+
+
+def test_scoring_tells_how_far_it_is(tmp_path: Path) -> None:
+    from rung import workbench
+
+    told: list[tuple[str, int, int]] = []
+    settings = {"train.epochs": 1, "data.per_class": 20, "compute.threads": 1}
+    run = workbench.train("digits", "digits", settings=settings, out=tmp_path, scoring=lambda *step: told.append(step))
+    assert told == [("train", 0, 130), ("train", 130, 130), ("validation", 0, 30), ("validation", 30, 30)]
+    told.clear()
+    workbench.test(run, scoring=lambda *step: told.append(step))
+    assert told == [("test", 0, 40), ("test", 40, 40)]
 
 
 def test_predict_gives_what_validation_gave(rung: Rung, root: Path, tmp_path: Path) -> None:
@@ -254,6 +359,10 @@ def test_help_and_import_are_quick_because_nothing_slow_is_imported() -> None:
     slow = "{'torch', 'numpy', 'pydantic', 'matplotlib', 'PIL', 'scipy', 'sklearn'}"
     check = f"import sys, rung, rung.cli; sys.exit(bool({slow} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_the_help_begins_with_a_command_that_works_well(rung: Rung) -> None:
+    assert "Begin with: rung train digits --recipe digits" in rung("--help").out
 
 
 @pytest.mark.parametrize("verb", ["train", "resume", "data", "test", "report", "runs", "predict", "recipes", "new"])

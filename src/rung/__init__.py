@@ -14,27 +14,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
     from rung.data.load import from_arrays
-    from rung.errors import DataError, RecipeError, RunError, RungError
+    from rung.errors import DataError, RecipeError, ResourceError, RunError, RungError, VerificationError
     from rung.estimator import ImageClassifier
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
-    from rung.workbench import describe, findings, load, load_recipe, new, predict, report, resume, runs, test, train
+    from rung.workbench import describe, findings, load, load_recipe, new, predict, report, resume, runs, test, train, verify_ledger
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "rung.data.imageset": ("ImageSet",),
     "rung.data.load": ("from_arrays",),
-    "rung.errors": ("DataError", "RecipeError", "RunError", "RungError"),
+    "rung.errors": ("DataError", "RecipeError", "ResourceError", "RunError", "RungError", "VerificationError"),
     "rung.estimator": ("ImageClassifier",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
-    "rung.workbench": ("describe", "findings", "load", "load_recipe", "new", "predict", "report", "resume", "runs", "test", "train"),
+    "rung.workbench": ("describe", "findings", "load", "load_recipe", "new", "predict", "report", "resume", "runs", "test", "train", "verify_ledger"),
 }
 __all__ = [
-    "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "Run",
-    "RunError", "RungError", "Split", "Train", "describe", "findings", "from_arrays", "load", "load_recipe", "new", "predict", "report", "resume",
-    "runs", "test", "train",
+    "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
+    "RunError", "RungError", "Split", "Train", "VerificationError", "describe", "findings", "from_arrays", "load", "load_recipe", "new", "predict",
+    "report", "resume", "runs", "test", "train", "verify_ledger",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="rung",
-    help="From labelled images to a classifier one can trust, fast.\n\nBegin with: rung train digits",
+    help="From labelled images to a classifier one can trust, fast.\n\nBegin with: rung train digits --recipe digits",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -85,7 +85,7 @@ def train(
     from rung import display, workbench
 
     source: Any = data[0] if len(data) == 1 else data
-    with display.training(quiet=as_json) as (observe, progress):
+    with display.bars(quiet=as_json) as bars:
         run = workbench.train(
             source,
             recipe,
@@ -98,8 +98,9 @@ def train(
             notes=notes,
             name=name,
             out=out,
-            observe=observe,
-            progress=progress,
+            observe=bars.step,
+            progress=bars.reading,
+            scoring=bars.scoring,
             begun=_begun.append,
             say=display.say,
             checkpoint_s=checkpoint_seconds,
@@ -115,8 +116,17 @@ def resume(run: RunName, out: Root = DEFAULT_ROOT, checkpoint_seconds: Checkpoin
     """
     from rung import display, workbench
 
-    with display.training(quiet=as_json) as (observe, progress):
-        found, _ = workbench.resume(run, out=out, observe=observe, progress=progress, begun=_begun.append, say=display.say, checkpoint_s=checkpoint_seconds)
+    with display.bars(quiet=as_json) as bars:
+        found, _ = workbench.resume(
+            run,
+            out=out,
+            observe=bars.step,
+            progress=bars.reading,
+            scoring=bars.scoring,
+            begun=_begun.append,
+            say=display.say,
+            checkpoint_s=checkpoint_seconds,
+        )
     _print_run(found, as_json)
 
 
@@ -124,11 +134,15 @@ def _print_run(run: Run, as_json: bool) -> None:
     from rung import display
 
     if as_json:
-        typer.echo(json.dumps({"run": run.id, "folder": str(run.folder), "report": str(run.report), "scores": run.read_scores()}))
+        typer.echo(json.dumps({**_where(run), "scores": run.read_scores()}))
     else:
         display.run(run)
     if run.read_data()["dropped"]:
         raise typer.Exit(3)
+
+
+def _where(run: Run) -> dict[str, str]:
+    return {"run": run.id, "folder": str(run.folder), "report": str(run.report)}
 
 
 @app.command(epilog="Example: rung data photos/ --size 64")
@@ -139,8 +153,8 @@ def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Si
     """
     from rung import display, workbench
 
-    with display.reading(quiet=as_json) as progress:
-        images = workbench.load(*sources, classes=classes, grey=grey, size=size, settings=_settings(settings), progress=progress)
+    with display.bars(quiet=as_json) as bars:
+        images = workbench.load(*sources, classes=classes, grey=grey, size=size, settings=_settings(settings), progress=bars.reading)
     report = workbench.describe(images)
     if as_json:
         typer.echo(json.dumps(report.to_json()))
@@ -155,10 +169,11 @@ def test(run: RunName, out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> Non
     """Open the sealed test part for a finished run. The opening is written into the ledger of the runs folder."""
     from rung import display, workbench
 
-    with display.reading(quiet=as_json) as progress:
-        opening = workbench.test(run, out=out, progress=progress)
+    with display.bars(quiet=as_json) as bars:
+        opening = workbench.test(run, out=out, progress=bars.reading, scoring=bars.scoring)
     if as_json:
-        typer.echo(json.dumps({"run": run, "opening": opening.opening, "opened_before": opening.opened_before, "scores": opening.scores.to_json()}))
+        counted = {"opening": opening.opening, "opened_before": opening.opened_before}
+        typer.echo(json.dumps({**_where(opening.run), **counted, "scores": opening.scores.to_json()}))
     else:
         display.opening(opening)
 
@@ -169,16 +184,20 @@ def report(run: RunName, out: Root = DEFAULT_ROOT) -> None:
 
     Prints where the report lies.
     """
-    from rung import workbench
+    from rung import display
 
-    typer.echo(workbench.report(run, out=out))
+    with display.busy("writing the report"):
+        from rung import workbench
+
+        written = workbench.report(run, out=out)
+    typer.echo(written)
 
 
 @app.command(epilog="Example: rung runs --json")
 def runs(out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
-    """List the runs of a folder, oldest first.
+    """List the runs of a folder, oldest first, and verify its ledger.
 
-    A broken one is listed with its problem.
+    A broken run is listed with its problem. Exit code 1 if the ledger of opened test sets was changed.
     """
     from rung import display, workbench
 
@@ -187,6 +206,9 @@ def runs(out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
         typer.echo(json.dumps([{**asdict(summary), "run": summary.run.id} for summary in found]))
     else:
         display.runs(found, out)
+    openings = workbench.verify_ledger(out)
+    if not as_json:
+        display.ledger(openings, out)
 
 
 @app.command(epilog="Example: rung predict 20261120-101500-default-0 cat.jpg holiday/")
@@ -202,7 +224,8 @@ def predict(
     """
     from rung import display, workbench
 
-    answers = workbench.predict(run, files, out=out)
+    with display.bars(quiet=as_json) as bars:
+        answers = workbench.predict(run, files, out=out, progress=bars.reading)
     if as_json:
         typer.echo(json.dumps([asdict(answer) for answer in answers]))
     else:

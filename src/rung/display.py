@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from rung.words import visible
 
 if TYPE_CHECKING:
     from rung.data.describe import DataReport
@@ -24,10 +26,8 @@ _LISTED = 20  # files of each kind that are named, of those left out or repaired
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
 
-Reading = Callable[[int, int], None]
 
-
-class _Bars:
+class Bars:
     """One bar a task on a terminal, a line now and then elsewhere; both on the error stream, so that output stays clean."""
 
     def __init__(self, quiet: bool) -> None:
@@ -36,7 +36,19 @@ class _Bars:
         self.tasks: dict[str, TaskID] = {}
         self.said_at: dict[str, float] = {}
 
-    def show(self, what: str, done: int, total: int, extra: str = "") -> None:
+    def reading(self, done: int, total: int) -> None:
+        """Show how many files have been read."""
+        self._show("reading", done, total)
+
+    def step(self, step: StepEnd) -> None:
+        """Show a training's steps."""
+        self._show("training", step.step, step.steps, f"loss {step.loss:.3f}")
+
+    def scoring(self, part: str, done: int, total: int) -> None:
+        """Show how many images of a part have been answered."""
+        self._show(f"scoring {part}", done, total)
+
+    def _show(self, what: str, done: int, total: int, extra: str = "") -> None:
         if self.quiet:
             return
         if _errors.is_terminal:
@@ -52,22 +64,18 @@ class _Bars:
 
 
 @contextmanager
-def reading(quiet: bool = False) -> Iterator[Reading]:
-    """Give a function that shows how many files have been read."""
-    shown = _Bars(quiet)
-    with shown.bars:
-        yield lambda done, total: shown.show("reading", done, total)
+def bars(quiet: bool = False) -> Iterator[Bars]:
+    """Give what shows the progress of a command."""
+    shown = Bars(quiet)
+    with shown.bars if _errors.is_terminal and not quiet else nullcontext():  # elsewhere its end would be an empty line
+        yield shown
 
 
 @contextmanager
-def training(quiet: bool = False) -> Iterator[tuple[Callable[[StepEnd], None], Reading]]:
-    """Give a function that shows steps, and one that shows files read."""
-    shown = _Bars(quiet)
-    with shown.bars:
-        yield (
-            lambda step: shown.show("training", step.step, step.steps, f"loss {step.loss:.3f}"),
-            lambda done, total: shown.show("reading", done, total),
-        )
+def busy(what: str) -> Iterator[None]:
+    """Show on a terminal that something is being done whose end cannot be foreseen."""
+    with _errors.status(what) if _errors.is_terminal else nullcontext():
+        yield
 
 
 def say(sentence: str) -> None:
@@ -159,14 +167,21 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
     _output.print(table)
 
 
+def ledger(openings: int, root: Path) -> None:
+    """Show that the ledger of a folder of runs is whole, if it has one."""
+    if openings:
+        _output.print(f"ledger of {root}: {openings} opening{'' if openings == 1 else 's'} of test sets, no line changed", markup=False)
+
+
 def answers(found: Sequence[Answer]) -> None:
     """Show what a run says of files, the likeliest class first."""
     for answer in found:
+        path = visible(answer.path)
         if answer.problem:
-            _output.print(f"{answer.path}: not read: {answer.problem}", markup=False)
+            _output.print(f"{path}: not read: {visible(answer.problem)}", markup=False)
             continue
         best = sorted(answer.probabilities.items(), key=lambda entry: -entry[1])[:3]
-        _output.print(f"{answer.path}: " + ", ".join(f"{name} {100 * value:.1f} %" for name, value in best), markup=False)
+        _output.print(f"{path}: " + ", ".join(f"{name} {100 * value:.1f} %" for name, value in best), markup=False)
 
 
 def recipes(known: Mapping[str, str]) -> None:

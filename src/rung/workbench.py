@@ -13,7 +13,7 @@ from rung import own as own_module
 from rung import recipe as recipe_module
 from rung.errors import RecipeError, RunError, RungError, did_you_mean
 from rung.recipe import Recipe
-from rung.store import atomic, lock
+from rung.store import atomic, ledger, lock
 from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run, RunSummary
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from rung.data.describe import DataReport
     from rung.data.imageset import ImageSet
     from rung.evaluate.metrics import Scores
-    from rung.pipeline.execute import Observe
+    from rung.pipeline.execute import Observe, Scoring
     from rung.pipeline.predicting import Answer
     from rung.pipeline.prepare import Prepared, Progress
 
 
 @dataclass(frozen=True)
 class Opening:
-    """A test set opened for a run: the scores, and the how-manieth opening of this test set it was."""
+    """A test set opened for a run: the scores, and the how-manieth opening of this test set it was; opened_before: by this run."""
 
+    run: Run
     scores: Scores
     opening: int
     opened_before: bool
@@ -118,6 +119,7 @@ def train(
     callbacks: Sequence[Any] = (),
     observe: Observe | None = None,
     progress: Progress | None = None,
+    scoring: Scoring | None = None,
     begun: Callable[[Run], None] | None = None,
     say: Callable[[str], None] = lambda sentence: None,
     checkpoint_s: float = 30.0,
@@ -126,7 +128,8 @@ def train(
 
     data: names or paths, an ImageSet, or a recipe.toml that names its data. settings: {"train.epochs": 5}. seed: of every draw.
     out: the folder of runs; name: of this run's folder, which must not exist. network, loss, metrics, augmentations, callbacks: your own objects.
-    observe(step) is called after each step, progress(done, total) while files are read, begun(run) when there is a run that could be resumed.
+    observe(step) is called after each step, progress(done, total) while files are read, scoring(part, done, total) while the trained network answers
+    a part, begun(run) when there is a run that could be resumed.
     say(sentence) hears the warnings about the recipe before the first step; they are kept in data.json and shown in the report.
     checkpoint_s: seconds between checkpoints.
 
@@ -157,7 +160,7 @@ def train(
             execute.begin(run, prepared)
             if begun:
                 begun(run)
-            _fit_and_report(run, prepared, time.perf_counter() - started, observe, checkpoint_s)
+            _fit_and_report(run, prepared, time.perf_counter() - started, observe, checkpoint_s, scoring=scoring)
     except RungError:
         run.discard()
         raise
@@ -206,13 +209,19 @@ def _failure_written(run: Run) -> Iterator[None]:
 
 
 def _fit_and_report(
-    run: Run, prepared: Prepared, setup_s: float, observe: Observe | None, checkpoint_s: float, say: Callable[[str], None] = lambda sentence: None
+    run: Run,
+    prepared: Prepared,
+    setup_s: float,
+    observe: Observe | None,
+    checkpoint_s: float,
+    say: Callable[[str], None] = lambda sentence: None,
+    scoring: Scoring | None = None,
 ) -> list[str]:
     """Do what is left to do, for a run may have been stopped anywhere: the scores end the training, then come pictures and report."""
     from rung.evaluate import predictions as answers
     from rung.pipeline import execute, pictures, reporting
 
-    notes = [] if atomic.exists(run.scores) else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say)
+    notes = [] if atomic.exists(run.scores) else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say, scoring)
     if not pictures.kept(run):
         part = "validation" if len(prepared.splits.validation) else "train"
         pictures.save(run, prepared, answers.load(run.predictions(part)))
@@ -227,6 +236,7 @@ def resume(
     out: str | Path = DEFAULT_ROOT,
     observe: Observe | None = None,
     progress: Progress | None = None,
+    scoring: Scoring | None = None,
     begun: Callable[[Run], None] | None = None,
     say: Callable[[str], None] = lambda sentence: None,
     checkpoint_s: float = 30.0,
@@ -234,7 +244,7 @@ def resume(
     """Go on with a run that was interrupted, to the same bits as if it had not been; returns it and what there is to say.
 
     data: the ImageSet, for a run whose data were passed in Python. say(sentence) hears what there is to say before the first step;
-    observe, progress, begun and checkpoint_s as in train().
+    observe, progress, scoring, begun and checkpoint_s as in train().
 
     Raises: DataError if the data have changed, RunError if the run is running, broken or not there.
     """
@@ -253,7 +263,7 @@ def resume(
         started = time.perf_counter()
         prepared = _prepared_again(found, data, progress)
         found.clear_failure()
-        said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say)
+        said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say, scoring)
     return found, said
 
 
@@ -273,7 +283,14 @@ def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None =
     return prepared
 
 
-def test(run: str | Path | Run, *, data: ImageSet | None = None, out: str | Path = DEFAULT_ROOT, progress: Progress | None = None) -> Opening:
+def test(
+    run: str | Path | Run,
+    *,
+    data: ImageSet | None = None,
+    out: str | Path = DEFAULT_ROOT,
+    progress: Progress | None = None,
+    scoring: Scoring | None = None,
+) -> Opening:
     """Open the sealed test part for a finished run, write that into the ledger, score it, and put it into the report.
 
     A run opens its test part once: asked again, it gives the same scores.
@@ -286,10 +303,10 @@ def test(run: str | Path | Run, *, data: ImageSet | None = None, out: str | Path
     found = _finished(run, out)
     stored = found.read_scores()
     if "test" in stored:
-        return Opening(Scores.from_json(stored["test"]), atomic.read_json(found.opening)["opening"], True)
+        return Opening(found, Scores.from_json(stored["test"]), atomic.read_json(found.opening)["opening"], True)
     with lock.hold(found.folder):
-        opening = testing.open_and_score(found, _prepared_again(found, data, progress))
-    return Opening(Scores.from_json(found.read_scores()["test"]), opening, False)
+        opening = testing.open_and_score(found, _prepared_again(found, data, progress), scoring)
+    return Opening(found, Scores.from_json(found.read_scores()["test"]), opening, False)
 
 
 def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
@@ -324,14 +341,25 @@ def runs(out: str | Path = DEFAULT_ROOT) -> list[RunSummary]:
     return run_store.list_runs(Path(out))
 
 
-def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Path = DEFAULT_ROOT) -> list[Answer]:
+def verify_ledger(out: str | Path = DEFAULT_ROOT) -> int:
+    """Verify the ledger of a folder of runs, line by line and against what each run keeps of it; returns how many openings it holds.
+
+    Raises: VerificationError naming the line that was changed or the opening that is missing.
+    """
+    return ledger.verify(Path(out))
+
+
+def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Path = DEFAULT_ROOT, progress: Progress | None = None) -> list[Answer]:
     """Answer image files with a run's kept weights and the preprocessing it was trained with; folders stand for the images below them.
+
+    It computes on the processor in float32, wherever the run was trained, so that the answers are the same everywhere.
+    progress(done, total) is called with files answered.
 
     Raises: RunError if the run is not finished, DataError if there is no file.
     """
     from rung.pipeline import predicting
 
-    return predicting.answer_files(_finished(run, out), [Path(file) for file in files])
+    return predicting.answer_files(_finished(run, out), [Path(file) for file in files], progress)
 
 
 def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:

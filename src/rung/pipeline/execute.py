@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -24,7 +26,7 @@ from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
 from rung.pipeline.own_parts import kept_with_run
-from rung.pipeline.prepare import Prepared
+from rung.pipeline.prepare import Prepared, Progress
 from rung.recipe import Compute, to_toml
 from rung.store import arrays, atomic
 from rung.store.run import Run
@@ -38,6 +40,7 @@ from rung.training.optimizers import build_optimizers
 from rung.training.schedules import lowest_factor
 
 Observe = Callable[[StepEnd], None]
+Scoring = Callable[[str, int, int], None]
 
 
 def begin(run: Run, prepared: Prepared) -> None:
@@ -140,11 +143,13 @@ def fit_run(
     observe: Observe | None = None,
     every_s: float = 30.0,
     say: Callable[[str], None] = lambda sentence: None,
+    scoring: Scoring | None = None,
 ) -> list[str]:
     """Fit in the run's folder, obeying Ctrl-C and SIGTERM, keep the weights, and score train and validation.
 
     setup_s: seconds from the start to here, written down apart from training. every_s: seconds between checkpoints.
     Returns what is to be said about the checkpoint it went on from; say(sentence) hears it before the first step.
+    scoring(part, done, total) is called with images answered.
     """
     started = time.perf_counter()
     with _signals() as stop_signal:
@@ -166,7 +171,7 @@ def fit_run(
     atomic.write_bytes(run.weights, weights)
     atomic.write_json(run.kept, kept)
     parts = [part for part in ("train", "validation") if len(getattr(prepared.splits, part))]
-    write_scores(run, prepared, {part: measure(run, prepared, network, part) for part in parts})
+    write_scores(run, prepared, {part: measure(run, prepared, network, part, scoring and partial(scoring, part)) for part in parts})
     return journal.notes
 
 
@@ -175,17 +180,24 @@ def _how_kept(prepared: Prepared) -> str:
     return {"best": f"best by {train.monitor}", "last": "the last epoch", "averaged": f"moving average of the weights (decay {train.ema_decay})"}[train.keep]
 
 
-def predict_part(prepared: Prepared, network: nn.Module, part: str) -> Predictions:
-    """Return the network's answers to one part, in evaluation mode."""
-    rows = getattr(prepared.splits, part)
+def predict_part(prepared: Prepared, network: nn.Module, part: str, scoring: Progress | None = None) -> Predictions:
+    """Return the network's answers to one part, in evaluation mode; scoring(done, total) is called with images answered."""
+    rows, batches, asked = getattr(prepared.splits, part), prepared.part(part), itertools.count()
+
+    def tell() -> None:
+        if scoring:
+            scoring(next(asked) * batches.at_once(), len(rows))
+
     with computing(prepared.recipe.compute):
-        values = logits(network, prepared.part(part), prepared.recipe.compute.precision)
+        values = logits(network, batches, prepared.recipe.compute.precision, tell)
+    if scoring:
+        scoring(len(rows), len(rows))
     return Predictions(part, prepared.images.classes, values.cpu().numpy(), prepared.images.labels[rows], rows, prepared.images.digests[rows])
 
 
-def measure(run: Run, prepared: Prepared, network: nn.Module, part: str) -> Predictions:
+def measure(run: Run, prepared: Prepared, network: nn.Module, part: str, scoring: Progress | None = None) -> Predictions:
     """Predict one part and save the predictions."""
-    predicted = predict_part(prepared, network, part)
+    predicted = predict_part(prepared, network, part, scoring)
     answers.save(run.predictions(part), predicted)
     return predicted
 

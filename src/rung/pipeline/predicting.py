@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +19,17 @@ from torch import nn
 
 from rung.data import pixels as pixel_rules
 from rung.data.batches import Batches, resident
+from rung.data.formats.folder import files_below
 from rung.errors import DataError, RunError
+from rung.pipeline.prepare import Progress
 from rung.pipeline.reporting import read_recipe, rebuild
-from rung.recipe import Recipe
+from rung.recipe import Pixels, Recipe
 from rung.store import atomic
 from rung.store.headers import header
 from rung.store.run import Run
 from rung.training.forward import logits
+
+_AT_ONCE: Final = 500  # files, so that memory does not grow with their number
 
 
 @dataclass(frozen=True)
@@ -58,43 +65,66 @@ def trained_network(run: Run, recipe: Recipe) -> nn.Module:
     return network
 
 
-def answer_files(run: Run, paths: Sequence[Path]) -> list[Answer]:
-    """Answer each file, a folder standing for the files below it; what cannot be read is answered with its problem.
+def answer_files(run: Run, paths: Sequence[Path], progress: Progress | None = None) -> list[Answer]:
+    """Answer each file, a folder standing for the images below it; what cannot be read is answered with its problem.
+
+    Computed on the processor in float32, wherever the run was trained. progress(done, total) is called with files answered.
 
     Raises: DataError if there is no file, RunError if the run cannot predict.
     """
-    files = [file for path in paths for file in _files(path)]
+    files, refused = _files(paths)
     recipe, data = read_recipe(run), run.read_data()
-    network = trained_network(run, recipe)
-    size, channels, classes = data["shape"][0], data["shape"][2], tuple(data["classes"])
-    images: dict[Path, npt.NDArray[np.uint8]] = {}
-    problems: dict[Path, str] = {}
-    for file in files:
-        try:
-            images[file] = pixel_rules.prepare(file, recipe.pixels, size, channels)
-        except DataError as error:
-            problems[file] = str(error)
-    rows = _probabilities(network, np.stack(list(images.values())), recipe, len(classes)) if images else np.empty((0, len(classes)))
-    chances = dict(zip(images, rows, strict=True))
-    return [Answer(str(file), "", 0.0, {}, problems[file]) if file in problems else _answer(file, classes, chances[file]) for file in files]
+    network, classes = trained_network(run, recipe), tuple(data["classes"])
+    prepare = partial(_prepared, recipe.pixels, data["shape"][0], data["shape"][2])
+    found: list[Answer] = []
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(files), _AT_ONCE):
+            part = files[start : start + _AT_ONCE]
+            prepared = list(pool.map(prepare, part))
+            images = [image for image in prepared if not isinstance(image, str)]
+            chances = iter(_probabilities(network, np.stack(images), recipe, len(classes)) if images else ())
+            found += [
+                _problem(file, image) if isinstance(image, str) else _answer(file, classes, next(chances)) for file, image in zip(part, prepared, strict=True)
+            ]
+            if progress:
+                progress(len(found), len(files))
+    return found + refused
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-        if not found:
-            raise DataError(f"there is no file in {path}: name image files, or a folder that holds some")
-        return found
-    if not path.exists():
-        raise DataError(f"{path} does not exist: name image files, or a folder that holds some")
-    return [path]
+def _files(paths: Sequence[Path]) -> tuple[list[Path], list[Answer]]:
+    """Return the files to read, and the answers to those that a folder holds and that must not be opened."""
+    files: list[Path] = []
+    refused: list[Answer] = []
+    for path in paths:
+        if not path.is_dir():
+            if not path.exists():
+                raise DataError(f"{path} does not exist: name image files, or a folder that holds some")
+            files.append(path)
+            continue
+        below, not_opened = files_below(path)
+        if not below and not not_opened:
+            raise DataError(f"there is no image in {path}: name image files, or a folder that holds some")
+        files += below
+        refused += [_problem(path / note.path, note.reason) for note in not_opened]
+    return files, refused
+
+
+def _prepared(pixels: Pixels, size: int, channels: int, file: Path) -> npt.NDArray[np.uint8] | str:
+    """Return one image as the network sees it, uint8 (size,size,channels), or why it cannot be read."""
+    try:
+        return pixel_rules.prepare(file, pixels, size, channels)
+    except DataError as error:
+        return str(error).removeprefix(f"{file} ")
 
 
 def _probabilities(network: nn.Module, images: npt.NDArray[np.uint8], recipe: Recipe, classes: int) -> npt.NDArray[np.float64]:
     device = torch.device("cpu")
-    labels, at_once = torch.zeros(len(images), dtype=torch.int64), recipe.train.evaluation_batch_size
-    rows = Batches(resident(images, device), labels, classes, recipe.pixels, recipe.augment, recipe.seed, evaluation_batch_size=at_once)
+    rows = Batches(resident(images, device), torch.zeros(len(images), dtype=torch.int64), classes, recipe.pixels, recipe.augment, recipe.seed)
     return torch.softmax(logits(network, rows, "float32").double(), 1).numpy()
+
+
+def _problem(file: Path, reason: str) -> Answer:
+    return Answer(str(file), "", 0.0, {}, reason)
 
 
 def _answer(file: Path, classes: Sequence[str], chances: npt.NDArray[np.float64]) -> Answer:

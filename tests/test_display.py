@@ -1,0 +1,64 @@
+"""Progress: bars on a terminal, lines now and then elsewhere, nothing where a program reads."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from rung import display
+from rung.training.loop import StepEnd
+
+
+def run_through(bars: display.Bars) -> None:
+    bars.reading(1, 2)
+    bars.step(StepEnd(5, 20, 1.25))
+    bars.scoring("test", 3, 7)
+    bars.scoring("test", 7, 7)
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Console:
+    made = Console(file=io.StringIO(), force_terminal=request.param, width=100, highlight=False)
+    monkeypatch.setattr(display, "_errors", made)
+    return made
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("console", [True], indirect=True)
+def test_a_terminal_gets_a_bar_for_each_task(console: Console) -> None:
+    with display.bars() as bars:
+        run_through(bars)
+    for words in ("reading", "1/2", "training loss 1.250", "5/20", "scoring test", "7/7"):
+        assert words in said(console), words
+    with display.busy("writing the report"):
+        pass
+    assert "writing the report" in said(console)
+
+
+@pytest.mark.parametrize("console", [False], indirect=True)
+def test_elsewhere_a_line_is_written_every_ten_seconds(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(display.time, "monotonic", lambda: now[0])
+    with display.bars() as bars:
+        for second in range(25):
+            now[0] = float(second)
+            bars.step(StepEnd(second, 100, 0.5))
+        run_through(bars)
+    assert said(console).splitlines() == ["training 10/100 loss 0.500", "training 20/100 loss 0.500"]
+    with display.busy("writing the report"):
+        pass
+    assert "writing" not in said(console)
+
+
+@pytest.mark.parametrize("console", [True, False], indirect=True)
+def test_a_program_that_reads_json_is_told_nothing(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 1000, 60))
+    monkeypatch.setattr(display.time, "monotonic", lambda: float(next(now)))
+    with display.bars(quiet=True) as bars:
+        run_through(bars)
+    assert "training" not in said(console)
+    assert "reading" not in said(console)
