@@ -22,7 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.torture import drives, growth, kills, ledgers, limits, runs, same, saves, steps
+from benchmarks.torture import drives, growth, hostile, kills, ledgers, limits, runs, same, saves, steps
 from benchmarks.torture.forks import ROOT, Forks
 from benchmarks.torture.page import render
 from benchmarks.torture.tally import Tally
@@ -136,6 +136,10 @@ def _ledger(place: Place) -> Tally:
     return ledgers.tally(root, writers=16, count=place.of(1000), kills=place.of(200))
 
 
+def _hostile(kind: str) -> Callable[[Place], Tally]:
+    return lambda place: hostile.attacks(place.work, kind)
+
+
 PROOFS: dict[str, Callable[[Place], Tally]] = {
     "same-bits": _same,
     "same-threads": _threads,
@@ -157,6 +161,7 @@ PROOFS: dict[str, Callable[[Place], Tally]] = {
     "out-of-memory-scoring": _memory_scoring,
     "growth": _growth,
     "ledger": _ledger,
+    **{f"hostile-{kind}": _hostile(kind) for kind in hostile.KINDS},
 }
 
 

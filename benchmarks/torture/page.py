@@ -24,7 +24,7 @@ LIMITS = """
 - Data on a network drive that drops are read again, three times, and no file is left out for it: `tests/data/test_drive.py`.
 - The store survives death between any two file operations, in any order of them (a hypothesis state machine): `tests/store/test_crashes.py`.
 - Durations come from the monotonic clock, stamps are in UTC: `tests/test_clocks.py`. No thread and no process outlives a run: `tests/test_limits.py`.
-- Files from strangers run nothing: `tests/data/test_pickles.py`, `tests/data/nasty/`, `tests/training/test_checkpoint.py`.
+- Nothing is unpickled outside of one restricted module: `tests/test_hostile.py`.
 
 ## Where the promises end
 

@@ -47,3 +47,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean '{next(k for k in known if k.lower() == close[0])}'?"
     return "known: " + ", ".join(known)
+
+
+def one_line(text: str, most: int = 80) -> str:
+    """Return a stranger's text as a message can show it: what does not print is escaped, what is longer than `most` is cut."""
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return shown if len(shown) <= most else f"{shown[:most]}.."

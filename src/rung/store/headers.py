@@ -19,7 +19,7 @@ def header(content: bytes) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(content[8 : 8 + size])
         end = max((int(entry["data_offsets"][1]) for name, entry in found.items() if name != "__metadata__"), default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"its header is damaged ({type(error).__name__})") from error
     if end != len(content) - 8 - size:
         raise ValueError(f"its tensors end at byte {end:,} of {len(content) - 8 - size:,}")

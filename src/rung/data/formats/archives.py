@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from rung.data.drive import DriveGone, SteadyFile
-from rung.errors import DataError
+from rung.errors import DataError, one_line
 
 MAX_MEMBERS = 1_000
 MAX_BYTES = 2**30
@@ -63,8 +63,10 @@ def members(path: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
         raise
     except DataError as error:
         raise DataError(f"the archive {path} is refused: {error}; get it again") from None
+    except RecursionError:  # tarfile reads headers of headers by calling itself
+        raise DataError(f"the archive {path} is refused: it holds headers of headers without end; get it again") from None
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise DataError(f"the archive {path} is damaged or incomplete ({error}): delete it and get it again") from None
+        raise DataError(f"the archive {path} is damaged or incomplete ({one_line(str(error))}): delete it and get it again") from None
 
 
 def _check(member: tarfile.TarInfo, count: int, limit: int) -> None:
@@ -72,9 +74,9 @@ def _check(member: tarfile.TarInfo, count: int, limit: int) -> None:
         raise DataError(f"it has more than {MAX_MEMBERS:,} members")
     if not (member.isreg() or member.isdir()):
         kind = "a link" if member.issym() or member.islnk() else "not a regular file"
-        raise DataError(f"'{member.name}' is {kind}")
+        raise DataError(f"'{one_line(member.name)}' is {kind}")
     pure = PurePosixPath(member.name)
     if pure.is_absolute() or ".." in pure.parts or "\\" in member.name or ":" in member.name:
-        raise DataError(f"the name '{member.name}' leads outside of it")
+        raise DataError(f"the name '{one_line(member.name)}' leads outside of it")
     if not 0 <= member.size <= limit:
-        raise DataError(f"'{member.name}' claims {member.size:,} bytes")
+        raise DataError(f"'{one_line(member.name)}' claims {member.size:,} bytes")

@@ -107,9 +107,15 @@ def check_header(file: IO[bytes] | BufferedReader, size: int, name: str) -> None
     version = np.lib.format.read_magic(file)
     if version not in _READERS:
         raise DataError(f"{name} is of the .npy version {version}, which plain arrays do not need: it is refused")
-    shape, _, dtype = _READERS[version](file)
+    try:
+        shape, _, dtype = _READERS[version](file)
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:  # what numpy's parser says of nesting without end, too
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        raise ValueError(reason) from None
     held = size - file.tell()
     if dtype.hasobject:
         raise DataError(f"{name} is an array of Python objects, which is not read: store it as numbers (uint8) or text")
-    if any(n < 0 for n in shape) or prod(shape) * dtype.itemsize != held:
+    if dtype.kind == "V":
+        raise DataError(f"{name} is an array of {dtype}, which is not read: store it as numbers (uint8) or text")
+    if any(type(n) is not int or n < 0 for n in shape) or prod(shape) * dtype.itemsize != held:
         raise DataError(f"{name} claims the shape {shape} of {dtype}, but {held:,} bytes are there: it is refused")

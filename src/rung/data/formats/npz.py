@@ -16,7 +16,7 @@ from rung.data.drive import SteadyFile
 from rung.data.formats.arrays import class_names, found
 from rung.data.formats.npy import check_header
 from rung.data.found import Found
-from rung.errors import DataError, did_you_mean
+from rung.errors import DataError, did_you_mean, one_line
 from rung.recipe import Layout
 
 MAX_RATIO = 200
@@ -32,7 +32,7 @@ def read(path: Path, layout: Layout = "auto") -> Found:
     arrays = _arrays(path)
     for key in arrays:
         if key not in _KEYS:
-            raise DataError(f"{path} has a key '{key}': {did_you_mean(key, _KEYS)}")
+            raise DataError(f"{path} has a key '{one_line(key)}': {did_you_mean(key, _KEYS)}")
     if "x" in arrays and "x_train" in arrays:
         raise DataError(f"{path} has both x and x_train: give x and y, or x_train, y_train, x_test, y_test")
     pairs = {"train": ("x", "y") if "x" in arrays or "y" in arrays else ("x_train", "y_train")}
@@ -59,9 +59,9 @@ def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             for member in members:
                 name = member.filename.removesuffix(".npy")
                 if name in arrays:
-                    raise DataError(f"{path} holds '{name}' twice: it is refused")
+                    raise DataError(f"{path} holds '{one_line(name)}' twice: it is refused")
                 with archive.open(member) as content:
-                    check_header(content, member.file_size, f"{path}: '{name}'")
+                    check_header(content, member.file_size, f"{path}: '{one_line(name)}'")
                 with archive.open(member) as content:
                     arrays[name] = np.lib.format.read_array(content, allow_pickle=False)
     except _DAMAGE as error:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NoReturn, cast
 
 import numpy as np
 
-from rung.errors import DataError
+from rung.errors import DataError, one_line
 
 MAX_BYTES = 2**30
 _MAX_MEMO = 10_000_000
@@ -161,7 +161,7 @@ class _Unpickler(pickle.Unpickler):
         try:
             return self._known[module, name]
         except KeyError:
-            raise DataError(f"it asks for {module}.{name}, which a data file has no need of: it is refused and nothing was run") from None
+            raise DataError(f"it asks for {one_line(f'{module}.{name}')}, which a data file has no need of: it is refused and nothing was run") from None
 
 
 def loads(data: bytes, origin: str, records: Collection[tuple[str, str]] = ()) -> Any:
@@ -180,7 +180,7 @@ def loads(data: bytes, origin: str, records: Collection[tuple[str, str]] = ()) -
     except DataError as error:
         raise DataError(f"{origin}: {error}") from None
     except (pickle.UnpicklingError, ValueError, EOFError, TypeError, AttributeError, KeyError, IndexError, OverflowError, MemoryError, UnicodeError) as error:
-        raise DataError(f"{origin} is not a pickle that can be read ({error or type(error).__name__}): get it again") from None
+        raise DataError(f"{origin} is not a pickle that can be read ({one_line(str(error)) or type(error).__name__}): get it again") from None
 
 
 def plain(value: Any) -> Any:
@@ -198,8 +198,10 @@ def _look_through(data: bytes, origin: str, records: Collection[tuple[str, str]]
             if name in forbidden:
                 raise DataError(f"{origin}: it uses the pickle opcode {name}, which a data file has no need of: it is refused and nothing was run")
             if name == "GLOBAL" and argument not in names:
-                raise DataError(f"{origin}: it asks for {str(argument).replace(' ', '.')}, which a data file has no need of: it is refused and nothing was run")
+                raise DataError(
+                    f"{origin}: it asks for {one_line(str(argument).replace(' ', '.'))}, which a data file has no need of: it is refused and nothing was run"
+                )
             if name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > _MAX_MEMO:
                 raise DataError(f"{origin}: it asks for a memo of {argument:,} entries: it is refused")
     except (ValueError, EOFError, IndexError, OverflowError, UnicodeError, DeprecationWarning) as error:
-        raise DataError(f"{origin} is not a whole pickle ({error}): get it again") from None
+        raise DataError(f"{origin} is not a whole pickle ({one_line(str(error))}): get it again") from None
