@@ -1,11 +1,14 @@
+import mmap
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rung.data.batches import Batches, resident
+from rung.data import batches as module
+from rung.data.batches import Batches, OnDisk, held, is_mapped, resident
 from rung.recipe import Augment, Pixels
 
 
@@ -66,6 +69,44 @@ def test_evaluation_takes_fewer_large_images_at_once(side: int, rows: int) -> No
     assert batches.at_once() == rows
     assert replace(batches, evaluation_batch_size=100).at_once() == max(rows // 5, 1)
     assert len(next(batches.evaluation()).rows) == rows
+
+
+@pytest.mark.parametrize("shape", [(40, 16, 16, 3), (40, 9, 9, 1)])
+def test_images_on_the_disk_give_the_bits_of_those_in_memory(tmp_path: Path, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    values, cpu = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), torch.device("cpu")
+    rows = np.array([*range(39, 4, -1), 7, 7])
+    values.tofile(tmp_path / "images")
+    with open(tmp_path / "images", "rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    images = np.frombuffer(content, np.uint8).reshape(shape)
+    assert is_mapped(images[3:])
+    assert not is_mapped(values)
+    assert isinstance(held(images, rows, cpu), torch.Tensor)
+    monkeypatch.setattr(module, "_SHARE_OF_MEMORY", 0.0)
+    assert isinstance(held(values, rows, cpu), torch.Tensor)
+    on_disk = held(images, rows, cpu)
+    assert isinstance(on_disk, OnDisk)
+    settings = Augment(rotation_degrees=20, shift_pixels=2, noise_fraction=0.1, brightness_fraction=0.2, cutmix_alpha=1.0, crop=8)
+    labels = torch.arange(len(rows)) % 3
+    mapped, other = (Batches(own, labels, 3, Pixels(), settings, 0, evaluation_batch_size=7) for own in (on_disk, resident(values[rows], cpu)))
+    for found, expected in ((mapped.training(3, 8), other.training(3, 8)), (mapped.evaluation(), other.evaluation())):
+        for one, wanted in zip(found, expected, strict=True):
+            assert torch.equal(one.images, wanted.images)
+            assert one.images.stride() == wanted.images.stride()
+            assert torch.equal(one.targets, wanted.targets)
+            assert torch.equal(one.rows, wanted.rows)
+    assert mapped.at_once() == other.at_once()
+    assert torch.equal(mapped.whole(), other.whole())
+    assert torch.equal(mapped.corner().whole(), other.corner().whole())
+    assert other.corner().whole().shape == (37, shape[3], 1, 1)
+
+
+def test_memory_is_that_of_the_container_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LIMIT", tmp_path / "memory.max")
+    machine = module._memory_bytes(torch.device("cpu"))
+    for text, expected in (("max\n", machine), ("1048576\n", 2**20), (f"{10 * machine}\n", machine)):
+        (tmp_path / "memory.max").write_text(text)
+        assert module._memory_bytes(torch.device("cpu")) == expected
 
 
 def test_a_last_batch_of_one_row_joins_the_one_before() -> None:
