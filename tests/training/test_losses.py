@@ -122,3 +122,12 @@ def test_own_loss_of_a_wrong_shape_or_kind_is_refused() -> None:
         build_loss(Train(loss="mine.py:number"), lambda logits, targets: 1.0)(LOGITS, LABELS)  # type: ignore[arg-type, return-value]
     with pytest.raises(RecipeError, match=r"returned a tensor of torch.int64: it must return a float tensor"):
         build_loss(Train(loss="mine.py:count"), lambda logits, targets: targets)(LOGITS, LABELS)
+
+
+@pytest.mark.parametrize("weights", ["balanced", {"cat": 2.0}])
+def test_an_own_loss_that_is_reduced_cannot_be_weighed_by_class(weights: object) -> None:
+    train = Train(loss="mine.py:mean", class_weights=weights)
+    with pytest.raises(RecipeError, match=r"the loss 'cross_entropy' returned one number for 7 images, so train.class_weights cannot weigh them: return one"):
+        build_loss(train, functional.cross_entropy)(LOGITS, LABELS)
+    each = build_loss(train, lambda logits, targets: functional.cross_entropy(logits, targets, reduction="none"))
+    assert each(LOGITS, LABELS).shape == (7,)

@@ -70,10 +70,11 @@ LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse, "msle": m
 def build_loss(train: Train, own: Callable[[Tensor, Tensor], Tensor] | None = None) -> Loss:
     """Return the loss of `train`, or `own` with its answer checked; a scalar of `own` counts for each image alike.
 
-    Raises: RecipeError for a name that is no loss; from an own loss's call, if its answer is neither a number nor one for each image.
+    Raises: RecipeError for a name that is no loss; from an own loss's call, if its answer is neither a number nor one for each image, or
+    is a number where there are class weights.
     """
     if own is not None:
-        return partial(_checked, own, train.loss)
+        return partial(_checked, own, train.loss, train.class_weights != "none")
     if train.loss not in LOSSES:
         raise RecipeError(f"train.loss = '{train.loss}' is not a loss: {did_you_mean(train.loss, LOSSES)}; your own is given as file.py:name")
     if train.loss == "cross_entropy":
@@ -81,12 +82,17 @@ def build_loss(train: Train, own: Callable[[Tensor, Tensor], Tensor] | None = No
     return LOSSES[train.loss]
 
 
-def _checked(own: Callable[[Tensor, Tensor], Tensor], name: str, logits: Tensor, targets: Tensor) -> Tensor:
+def _checked(own: Callable[[Tensor, Tensor], Tensor], name: str, weighted: bool, logits: Tensor, targets: Tensor) -> Tensor:
     values = own(logits.float(), targets)
     name = getattr(own, "__name__", name)
     if not isinstance(values, torch.Tensor) or not values.is_floating_point():
         found = f"a tensor of {values.dtype}" if isinstance(values, torch.Tensor) else type(values).__name__
         raise RecipeError(f"the loss '{name}' returned {found}: it must return a float tensor, of shape () or ({len(logits)},)")
+    if values.ndim == 0 and weighted:
+        raise RecipeError(
+            f"the loss '{name}' returned one number for {len(logits)} images, so train.class_weights cannot weigh them: return one loss a row, "
+            f"shape ({len(logits)},), such as by reduction='none', or set train.class_weights = 'none'"
+        )
     if values.ndim == 0:
         return values.float().expand(len(logits))
     if values.shape != (len(logits),):
