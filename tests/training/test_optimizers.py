@@ -420,3 +420,9 @@ def test_small_gradients_are_not_clipped_and_broken_ones_show_in_the_norm() -> N
     assert torch.equal(torch.cat([p.grad.flatten() for p in model.parameters()]), whole)
     model[0].weight.grad[0] = torch.inf
     assert not torch.isfinite(clip(model, Train(clip_value=0.5)))
+
+
+@pytest.mark.parametrize(("settings", "model"), [({"l2_convolution": 0.1}, nn.Linear(3, 2)), ({"l2_dense": 0.1}, nn.Conv2d(1, 2, 3))])
+def test_a_penalty_that_finds_no_kernel_is_refused(settings: dict[str, float], model: nn.Module) -> None:
+    with pytest.raises(RecipeError, match=rf"train.{next(iter(settings))} = 0.1 finds no such kernel in the network \(nn.Conv2d, nn.Linear\): set it to 0"):
+        penalised(model, Train.model_validate(settings))

@@ -246,9 +246,16 @@ Penalised = list[tuple[float, list[nn.Parameter]]]
 
 
 def penalised(model: nn.Module, train: Train) -> Penalised:
-    """Return the trainable kernels that have an L2 penalty, by its factor l; empty where there is none."""
+    """Return the trainable kernels that have an L2 penalty, by its factor l; empty where there is none.
+
+    Raises: RecipeError if there is a factor for a kind of kernels that the network does not have.
+    """
     factors: dict[Kind, float] = {"convolution": train.l2_convolution, "dense": train.l2_dense, "last": train.l2_dense if train.l2_last else 0.0}
     kinds = parameter_kinds(model)
+    there = {kind for kind in kinds.values() if factors.get(kind)}
+    for field, used in (("l2_convolution", {"convolution"}), ("l2_dense", {"dense", "last"})):
+        if getattr(train, field) and not there & used:
+            raise RecipeError(f"train.{field} = {getattr(train, field)} finds no such kernel in the network (nn.Conv2d, nn.Linear): set it to 0")
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         factor = factors.get(kinds[name], 0.0)
