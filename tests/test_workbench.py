@@ -1,15 +1,18 @@
 """The functions of Python that the command line does not reach: own objects, images in memory."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import rung
-from rung.errors import RecipeError
+from rung.errors import RecipeError, RunError
 
 QUICK = {"train.epochs": 2, "compute.threads": 1}
 
@@ -46,9 +49,47 @@ def test_own_objects_are_kept_and_found_again_by_test_predict_and_report(digits:
     assert rung.findings(run)
 
 
-def test_a_network_that_only_this_process_knows_is_trained_and_reported(digits: Any, tmp_path: Path) -> None:
+def test_a_network_that_only_this_process_knows_is_trained_and_reported_and_missed_in_one_sentence(digits: Any, tmp_path: Path) -> None:
     run = rung.train(digits, "digits", settings=QUICK, out=tmp_path, network=nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     assert run.report.is_file()
+    before = run.report.read_bytes()
+    assert rung.findings(run)
+    assert rung.report(run).read_bytes() == before
+    Image.fromarray(digits.images[0, :, :, 0]).save(tmp_path / "digit.png")
+    missed = "'Sequential' cannot be read back from .*it was passed in Python as a made object, and no file says how Sequential was made; define it as"
+    with pytest.raises(RunError, match=missed):
+        rung.predict(run, [tmp_path / "digit.png"])
+    with pytest.raises(RunError, match=missed):
+        rung.test(run, data=digits)
+    run.scores.unlink()
+    with pytest.raises(RunError, match=missed):
+        rung.resume(run, data=digits)
+    with pytest.raises(RunError, match=missed):
+        rung.train(digits, run.recipe, out=tmp_path)
+
+
+def test_what_cannot_be_read_back_is_missed_only_where_it_is_needed(digits: Any, tmp_path: Path) -> None:
+    ends: list[int] = []
+    run = rung.train(digits, "digits", settings=QUICK, out=tmp_path, loss=nn.CrossEntropyLoss(reduction="none"), callbacks=[noting(ends)])
+    assert ends == [1, 2]
+    assert rung.test(run, data=digits).opening == 1
+    run.scores.unlink()
+    with pytest.raises(RunError, match="'CrossEntropyLoss' cannot be read back"):
+        rung.resume(run, data=digits)
+
+
+def test_a_metric_that_cannot_be_read_back_is_missed_before_the_test_set_is_opened(digits: Any, tmp_path: Path) -> None:
+    run = rung.train(digits, "digits", settings=QUICK, out=tmp_path, metrics=[partial(share)])
+    with pytest.raises(RunError, match="'partial' cannot be read back"):
+        rung.test(run, data=digits)
+    assert not (tmp_path / "ledger.jsonl").exists()
+
+
+def noting(ends: list[int]) -> Callable[[Any], None]:
+    def note(end: Any) -> None:
+        ends.append(end.epoch)
+
+    return note
 
 
 def test_own_augmentations_make_the_offline_copies(digits: Any, tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         wanted, own = own_parts.gather(wanted, None)
         prepared = prepare(wanted, images, own)
         journal = NoJournal()
-        self.network_, _ = fit(prepared, journal)
+        with own_parts.explained(own):
+            self.network_, _ = fit(prepared, journal)
         self.recipe_, self.rows_ = prepared.recipe, journal.rows
         self.channels_ = images.images.shape[3]
         return self

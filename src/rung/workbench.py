@@ -44,14 +44,17 @@ def load(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ImageSet:
+    cache: bool = True,
     """Load labelled images from names or paths: load("digits"), load("photos/", size=64).
 
     Raises: DataError or RecipeError saying what is wrong with them.
+    cache: whether decoded images may be kept, and taken, where rung.data.cache says ($RUNG_CACHE).
     """
     from rung.data import load as loading
 
+    from rung.data.cache import place
     recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
-    return loading.load(recipe.data, recipe.pixels, progress=progress)
+    return loading.load(recipe.data, recipe.pixels, progress=progress, cache=place() if cache else None)
 
 
 def describe(data: ImageSet | str | Path) -> DataReport:
@@ -136,7 +139,7 @@ def train(
     Raises: RecipeError, DataError before anything is written; RunError where the training cannot go on.
     """
     from rung.data.imageset import ImageSet
-    from rung.pipeline import execute, own_parts
+    from rung.pipeline import beforehand, execute, own_parts
     from rung.pipeline.prepare import load_images, prepare
 
     own_module.stop_if_read()
@@ -151,12 +154,13 @@ def train(
         _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
     prepared = prepare(wanted, images, own)
-    execute.check(prepared)
+    _say_troubles(images, say)
+    beforehand.check(prepared)
     for sentence in prepared.warnings:
         say(f"warning: {sentence}")
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     try:
-        with lock.hold(run.folder), _failure_written(run):
+        with lock.hold(run.folder), _failure_written(run), own_parts.explained(prepared.own, run.folder):
             execute.begin(run, prepared)
             if begun:
                 begun(run)
@@ -263,7 +267,8 @@ def resume(
         started = time.perf_counter()
         prepared = _prepared_again(found, data, progress)
         found.clear_failure()
-        said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say, scoring)
+        with own_parts.explained(prepared.own, found.folder):
+            said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say, scoring)
     return found, said
 
 
@@ -298,19 +303,24 @@ def test(
     Raises: RunError if the run is not finished, DataError if there is no test part or the data have changed.
     """
     from rung.evaluate.metrics import Scores
-    from rung.pipeline import testing
+    from rung.pipeline import own_parts, testing
 
     found = _finished(run, out)
     stored = found.read_scores()
     if "test" in stored:
         return Opening(found, Scores.from_json(stored["test"]), atomic.read_json(found.opening)["opening"], True)
     with lock.hold(found.folder):
-        opening = testing.open_and_score(found, _prepared_again(found, data, progress), scoring)
+        prepared = _prepared_again(found, data, progress)
+        with own_parts.explained(prepared.own, found.folder, "test"):
+            opening = testing.open_and_score(found, prepared, scoring)
     return Opening(found, Scores.from_json(found.read_scores()["test"]), opening, False)
 
 
 def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
     """Write a finished run's report.html again from its files, and return where it lies.
+    from rung.pipeline import own_parts
+
+    own_module.stop_if_read()
 
     Raises: RunError if the run is not finished or a file is damaged.
     """
@@ -325,6 +335,7 @@ def findings(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> list[s
     """Return what a finished run shows, in sentences made from its numbers."""
     from rung.pipeline import reporting
     from rung.reports.findings import findings as find
+        _say_troubles(prepared.images, say)
 
     return [finding.sentence for finding in find(reporting.report_input(_finished(run, out)))]
 
@@ -363,6 +374,7 @@ def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Pa
 
 
 def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
+    own_module.stop_if_read()
     """Write a commented recipe.toml to begin from; a file that exists stays.
 
     Raises: RunError if it exists or cannot be written.

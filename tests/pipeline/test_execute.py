@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import threading
@@ -9,7 +10,7 @@ from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung import workbench
 from rung.data.load import load
-from rung.pipeline.execute import _signals, computing
+from rung.pipeline.execute import _signals, computing, random_states_kept
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import prepare
 from rung.recipe import Compute
@@ -84,3 +85,16 @@ def test_exact_on_a_gpu_holds_torch_to_deterministic_algorithms(monkeypatch: pyt
     wanted = recipes.change(small(), {"compute.exact": True})
     assert prepare(wanted, load(wanted.data, wanted.pixels), OwnParts()).recipe.compute.exact
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "what the user has set stays"
+
+
+@pytest.mark.parametrize(("device", "awake", "expected"), [("cpu", False, []), ("cpu", True, [0, 1]), ("cuda:1", False, [0, 1])])
+def test_the_random_states_of_all_gpus_are_kept_where_a_seed_reaches_them(
+    device: str, awake: bool, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[list[int]] = []
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: kept.append(list(devices)) or contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: awake)
+    with random_states_kept(Compute(device=device)):
+        pass
+    assert kept == [expected]

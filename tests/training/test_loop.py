@@ -18,6 +18,7 @@ from rung.pipeline.execute import fit
 from rung.pipeline.own_parts import OwnParts, gather
 from rung.pipeline.prepare import Prepared, prepare
 from rung.recipe import CNN, Augment, Compute, Data, Pixels, Recipe, Split, Train
+from rung.training.forward import logits
 from rung.training.journal import Interrupted, NoJournal, RunJournal
 from rung.training.loop import EpochEnd, TrainResult
 
@@ -70,6 +71,19 @@ def test_torchs_own_random_state_and_threads_are_left_as_they_were(digits: Any) 
     assert torch.get_num_threads() == threads
 
 
+def test_each_module_is_put_back_into_its_own_mode_also_after_an_error(digits: Any) -> None:
+    prepared = ready(digits)
+    network = prepared.network().train()
+    frozen = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)).eval()
+    modes = {name: module.training for name, module in network.named_modules()}
+    logits(network, prepared.part("validation"), "float32")
+    assert {name: module.training for name, module in network.named_modules()} == modes
+    with pytest.raises(KeyError, match="stopped"):
+        logits(network, prepared.part("validation"), "float32", check=lambda: {}["stopped"])
+    assert {name: module.training for name, module in network.named_modules()} == modes
+    assert not frozen.training
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "averaged": {"train.ema_decay": 0.9, "train.keep": "averaged"},
@@ -85,7 +99,7 @@ def test_stopped_at_any_step_and_gone_on_is_as_if_unbroken(digits: Any, options:
     settings = {"train.epochs": 5, **OPTIONS[options]}
     prepared = ready(digits, settings)
     unbroken = RunJournal(tmp_path / "unbroken")
-    unbroken.folder.mkdir()
+    unbroken.run.folder.mkdir()
     _, expected = fit(prepared, unbroken)
     steps = prepared.training().steps(17) * 5
     assert steps == 40
@@ -98,8 +112,8 @@ def test_stopped_at_any_step_and_gone_on_is_as_if_unbroken(digits: Any, options:
         assert stopped or options.startswith("plateau"), "the training ended before it was stopped"
         assert same(result.weights, expected.weights)
         assert (result.kept_epoch, result.stopped) == (expected.kept_epoch, expected.stopped)
-        assert (folder / "metrics.jsonl").read_bytes() == (unbroken.folder / "metrics.jsonl").read_bytes()
-        assert checkpoint_content(folder) == checkpoint_content(unbroken.folder)
+        assert (folder / "metrics.jsonl").read_bytes() == (unbroken.run.folder / "metrics.jsonl").read_bytes()
+        assert checkpoint_content(folder) == checkpoint_content(unbroken.run.folder)
 
 
 def stop_after(folder: Path, step: int, prepared: Prepared) -> bool:
@@ -131,7 +145,7 @@ def test_a_crash_between_checkpoints_loses_nothing(digits: Any, tmp_path: Path) 
 
     prepared = ready(digits)
     whole = RunJournal(tmp_path / "whole")
-    whole.folder.mkdir()
+    whole.run.folder.mkdir()
     _, expected = fit(prepared, whole)
     for kill_at in (3, 8, 9, 17, 31, 39):
         folder = tmp_path / str(kill_at)
@@ -150,7 +164,7 @@ def test_a_crash_between_checkpoints_loses_nothing(digits: Any, tmp_path: Path) 
             fit(prepared, journal, observe=die)
         _, result = fit(prepared, RunJournal(folder))
         assert same(result.weights, expected.weights)
-        assert (folder / "metrics.jsonl").read_bytes() == (whole.folder / "metrics.jsonl").read_bytes()
+        assert (folder / "metrics.jsonl").read_bytes() == (whole.run.folder / "metrics.jsonl").read_bytes()
 
 
 def every_seventh(journal: RunJournal, saves: list[int]) -> Callable[[Callable[[], None]], None]:
@@ -268,8 +282,6 @@ def test_class_weights_multiply_the_losses_of_their_class(digits: Any) -> None:
     prepared = ready(digits)
     network = prepared.network()
     network.load_state_dict(result.weights)
-    from rung.training.forward import logits
-
     answers = logits(network, prepared.part("train"), "float32").argmax(1)
     assert not (answers == 3).any()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rung.evaluate import costs as cost_tables
 from rung.evaluate.calibration import brier, calibration_error
 from rung.evaluate.intervals import Value, without_interval
 from rung.evaluate.predictions import Predictions, problem
+from rung.own import line, number
 
 OwnMetric = Callable[[npt.NDArray[np.float64], npt.NDArray[np.int64]], float]
 Floats = npt.NDArray[np.float64]
@@ -220,13 +220,7 @@ def _own(name: str, metric: OwnMetric, probabilities: Floats, labels: Integers, 
 
 def _called(name: str, metric: OwnMetric, probabilities: Floats, labels: Integers) -> float:
     try:
-        found: Any = metric(probabilities, labels)
+        found = metric(probabilities, labels)
     except Exception as error:
-        raise RecipeError(f"your metric '{name}' failed on {len(labels)} images: {type(error).__name__}: {error}") from error
-    if callable(getattr(found, "item", None)) and getattr(found, "ndim", 1) == 0:
-        found = found.item()  # a NumPy or torch number
-    if isinstance(found, bool) or not isinstance(found, Real):
-        raise RecipeError(f"your metric '{name}' returned {found!r:.80}, expected one number")
-    if not np.isfinite(float(found)):
-        raise RecipeError(f"your metric '{name}' returned {found}, expected a finite number")
-    return float(found)
+        raise RecipeError(f"your metric '{name}' failed on {len(labels)} images: {type(error).__name__}: {error}{line(error)}") from error
+    return number(name, found)

@@ -15,6 +15,7 @@ from rung.errors import RecipeError
 from rung.models.initialise import initialise
 from rung.models.plain import PlainCNN, PlainMLP
 from rung.models.probe import evaluation_mode, moving_averages, zero_images
+from rung.own import line
 from rung.recipe import CNN, Network, OwnNetwork
 
 
@@ -77,7 +78,7 @@ def _build_own(source: str, own: Callable[..., object] | None, offered: dict[str
         try:
             model = own(**given)
         except Exception as error:
-            raise RecipeError(f"the own network {source}, called with {_words(given)}, raised {type(error).__name__}: {error}") from error
+            raise RecipeError(f"the own network {source}, called with {_words(given)}, raised {type(error).__name__}: {error}{line(error)}") from error
     if not isinstance(model, nn.Module):
         raise RecipeError(f"the own network {source} should be or return a torch.nn.Module, but came as {type(model).__name__}")
     _check_answer(source, model, offered)
@@ -106,7 +107,7 @@ def _check_answer(source: str, model: nn.Module, offered: dict[str, int]) -> Non
         with evaluation_mode(model):
             answer = model(images)
     except Exception as error:
-        raise RecipeError(f"{asked} raised {type(error).__name__}: {error}") from error
+        raise RecipeError(f"{asked} raised {type(error).__name__}: {error}{line(error)}") from error
     if not isinstance(answer, torch.Tensor):
         raise RecipeError(f"{asked} should return a tensor of logits (2, {classes}), but returned {type(answer).__name__}")
     if tuple(answer.shape) != (2, classes):

@@ -25,7 +25,7 @@ from rung.evaluate import predictions as answers
 from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
-from rung.pipeline.own_parts import kept_with_run
+from rung.pipeline.own_parts import check_read, kept_with_run
 from rung.pipeline.prepare import Prepared, Progress
 from rung.recipe import Compute, to_toml
 from rung.store import arrays, atomic
@@ -36,8 +36,6 @@ from rung.training.forward import logits
 from rung.training.journal import Journal, RunJournal
 from rung.training.loop import StepEnd, TrainResult, train
 from rung.training.losses import build_loss
-from rung.training.optimizers import build_optimizers
-from rung.training.schedules import lowest_factor
 
 Observe = Callable[[StepEnd], None]
 Scoring = Callable[[str, int, int], None]
@@ -85,25 +83,13 @@ def check_same_splits(run: Run, prepared: Prepared) -> None:
             raise RunError(f"the {part} rows of {run.folder.name} are not those it began with: splits.safetensors or the recipe was changed")
 
 
-def check(prepared: Prepared) -> None:
-    """Build what training builds, and augment two images, so that what does not fit is found before a run's folder is made.
-
-    Raises: RecipeError saying what does not fit.
-    """
-    recipe, own = prepared.recipe, prepared.own
-    build_optimizers(prepared.network(), recipe.train)
-    build_loss(recipe.train, own.loss.call if own.loss else None)
-    lowest_factor(recipe.train)
-    prepared.first_batch(2)
-
-
 def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None, network: nn.Module | None = None) -> tuple[nn.Module, TrainResult]:
-    """Train the prepared recipe's network; goes on from what the journal holds. Leaves torch's own random state as it was.
+    """Train the prepared recipe's network; goes on from what the journal holds. Leaves torch's own random states as they were.
 
     network: one from `prepared.network()` that somebody watches; it is made here unless given.
     """
     recipe, own = prepared.recipe, prepared.own
-    with torch.random.fork_rng(devices=[]), computing(recipe.compute), memory.in_steps(recipe):
+    with random_states_kept(recipe.compute), computing(recipe.compute), memory.in_steps(recipe):
         network = network or prepared.network()
         result = train(
             network,
@@ -112,14 +98,22 @@ def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None, ne
             recipe.train,
             seed=recipe.seed,
             precision=recipe.compute.precision,
-            loss=build_loss(recipe.train, own.loss.call if own.loss else None),
+            loss=build_loss(recipe.train, own.loss),
             journal=journal,
             class_weights=prepared.class_weights(),
-            metrics={part.name: part.call for part in own.metrics},
-            callbacks=[part.call for part in own.callbacks],
+            metrics={metric.name: metric for metric in own.metrics},
+            callbacks=own.callbacks,
             observe=observe,
         )
     return network, result
+
+
+@contextlib.contextmanager
+def random_states_kept(compute: Compute) -> Iterator[None]:
+    """Put torch's own random states back afterwards: the processor's, and those of all GPUs where one is used, for a seed goes to all of them."""
+    on_gpu = torch.device(compute.device).type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ()):
+        yield
 
 
 @contextlib.contextmanager
@@ -150,8 +144,11 @@ def fit_run(
     setup_s: seconds from the start to here, written down apart from training. every_s: seconds between checkpoints.
     Returns what is to be said about the checkpoint it went on from; say(sentence) hears it before the first step.
     scoring(part, done, total) is called with images answered.
+
+    Raises: RunError if an object of the user's was passed in Python and could not be read back.
     """
     started = time.perf_counter()
+    check_read(part for _, part in prepared.own.all())
     with _signals() as stop_signal:
         journal = RunJournal(run.folder, prepared.recipe.compute.device, every_s, stop_signal, say)
         network, result = fit(prepared, journal, observe)
@@ -205,7 +202,7 @@ def measure(run: Run, prepared: Prepared, network: nn.Module, part: str, scoring
 def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictions]) -> None:
     """Add the scores of these parts to scores.json; the file is what says that a run is finished."""
     scores: Mapping[str, Any] = run.read_scores() if atomic.exists(run.scores) else {}
-    own = {metric.name: metric.call for metric in prepared.own.metrics}
+    own = {metric.name: metric for metric in prepared.own.metrics}
     added = {part: score(predictions, costs=prepared.costs, own=own).to_json() for part, predictions in predicted.items()}
     atomic.write_json(run.scores, {**scores, **added})
 

@@ -1,20 +1,24 @@
-"""The user's own objects of one training: gathered from the recipe and from Python, kept with the run."""
+"""The user's own objects of one training: gathered from the recipe and from Python, kept with the run, and named where they fail."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from rung import own
-from rung.errors import RecipeError
+from rung.errors import RecipeError, RunError, RungError
 from rung.own import Own
 from rung.recipe import OwnNetwork, Recipe
 
+_CALL = nn.Module.__call__.__code__
 _TAKEN = ("loss", "accuracy", "objective")  # validation_<name> of these is what the loop itself measures
 
 
@@ -28,14 +32,20 @@ class OwnParts:
     augmentations: tuple[Own, ...] = ()
     callbacks: tuple[Own, ...] = ()
 
-    def all(self) -> list[Own]:
-        """Return every object there is."""
-        return [part for part in (self.network, self.loss, *self.metrics, *self.augmentations, *self.callbacks) if part is not None]
+    def all(self) -> list[tuple[str, Own]]:
+        """Return every object there is, with what it is."""
+        several = (("metric", self.metrics), ("augmentation", self.augmentations), ("callback", self.callbacks))
+        single = [(word, part) for word, part in (("network", self.network), ("loss", self.loss)) if part is not None]
+        return [*single, *((word, part) for word, parts in several for part in parts)]
 
     def network_factory(self) -> Callable[..., nn.Module] | None:
-        """Return what makes the network; a network passed as made is copied, so that its owner's stays as it is."""
+        """Return what makes the network; a network passed as made is copied, so that its owner's stays as it is.
+
+        Raises: RunError if it could not be read back.
+        """
         if self.network is None:
             return None
+        check_read((self.network,))
         made = self.network.call
         return (lambda: copy.deepcopy(made)) if isinstance(made, nn.Module) else made
 
@@ -88,18 +98,10 @@ def kept_with_run(recipe: Recipe, parts: OwnParts) -> tuple[Recipe, dict[str, st
 
     The stored recipe names the stored copies, so that the run can be done again when the originals have moved.
     """
-    files: dict[str, str] = {}
+    places, files = _places(parts)
 
     def kept(part: Own) -> Own:
-        file, _, name = part.origin.rpartition(":")
-        stem = Path(file).stem
-        path = next(
-            candidate
-            for number in range(len(files) + 1)
-            if files.get(candidate := f"source/{stem}{f'_{number}' if number else ''}.py", part.source) == part.source
-        )
-        files[path] = part.source
-        return replace(part, origin=f"{path}:{name}")
+        return replace(part, origin=f"{places[id(part)]}:{part.name}")
 
     stored = OwnParts(
         network=kept(parts.network) if parts.network else None,
@@ -109,3 +111,73 @@ def kept_with_run(recipe: Recipe, parts: OwnParts) -> tuple[Recipe, dict[str, st
         callbacks=tuple(map(kept, parts.callbacks)),
     )
     return _named(recipe, stored), files
+
+
+def _places(parts: OwnParts) -> tuple[dict[int, str], dict[str, str]]:
+    """Return the path of the copy of each object, by its id, and the text at each path; equal texts of one file's name are one copy."""
+    places: dict[int, str] = {}
+    files: dict[str, str] = {}
+    for _, part in parts.all():
+        stem, number = Path(part.origin.rpartition(":")[0]).stem, 0
+        while files.get(path := f"source/{stem}{f'_{number}' if number else ''}.py", part.source) != part.source:
+            number += 1
+        places[id(part)], files[path] = path, part.source
+    return places, files
+
+
+def check_read(parts: Iterable[Own]) -> None:
+    """Check that the objects are the user's own, and not what stands for one that no file could give back.
+
+    Raises: RunError naming the first that is not.
+    """
+    for part in parts:
+        if part.lost:
+            raise RunError(part.lost)
+
+
+@contextlib.contextmanager
+def explained(parts: OwnParts, run: Path | None = None, verb: str = "resume") -> Iterator[None]:
+    """Turn what the user's own code raises into an error that names the part, the line, and what to do; other errors go on as they are.
+
+    run: the folder of the run, if there is one yet; verb: the command that goes on with it when the code is mended.
+
+    Raises: RunError.
+    """
+    try:
+        yield
+    except RecipeError as error:  # once there is a run, its settings have been checked: what is wrong is what own code returned
+        if run is None:
+            raise
+        raise RunError(f"{error}. Mend it below {run / 'source'}, the copies that the run reads, then: rung {verb} {run}") from error
+    except RungError:
+        raise
+    except Exception as error:
+        who, part = _at_fault(error, parts)
+        if part is None:
+            raise
+        text = str(error).strip().partition("\n")[0].rstrip(".")
+        said = f"{who} raised {type(error).__name__}{': ' if text else ''}{text}{own.line(error)}"
+        raise RunError(f"{said}. {_onward(part, parts, run, verb)}") from error
+
+
+def _at_fault(error: Exception, parts: OwnParts) -> tuple[str, Own | None]:
+    """Return whose call the error came out of, in words, and the object; (.., None) if it was none of the user's."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        if code is Own.__call__.__code__:
+            part = frame.f_locals["self"]
+            return f"your {next((word for word, known in parts.all() if known is part), 'code')} '{part.name}'", part
+        if code is _CALL and parts.network:
+            return f"your network '{parts.network.name}'", parts.network
+        if code is torch.Tensor.backward.__code__ and (parts.network or parts.loss):
+            through = [f"your {word} '{part.name}'" for word, part in parts.all() if part in (parts.network, parts.loss)]
+            return f"the backward pass through {' and '.join(through)}", parts.loss or parts.network
+    return "", None
+
+
+def _onward(part: Own, parts: OwnParts, run: Path | None, verb: str) -> str:
+    if run is None:
+        return "Mend it, then try again"
+    if own.is_lost(part.source):
+        return "Mend it, then train again"
+    return f"Mend it in {run / _places(parts)[0][id(part)]}, the copy that the run reads, then: rung {verb} {run}"

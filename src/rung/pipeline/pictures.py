@@ -58,11 +58,10 @@ def _augmented(prepared: Prepared, rows: npt.NDArray[np.int64]) -> list[Images]:
     if prepared.recipe.augment == Augment():
         return []
     images = to_float(resident(prepared.images.images[rows], torch.device("cpu")))
-    own = [part.call for part in prepared.own.augmentations]
     draws = []
     for number in range(_DRAWS):
         row_keys = keys.row_keys(keys.stream(prepared.recipe.seed, "sample draws", number), torch.from_numpy(rows))
-        changed = augment(images, row_keys, prepared.recipe.augment, own)
+        changed = augment(images, row_keys, prepared.recipe.augment, prepared.own.augmentations)
         draws.append((changed.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy())
     return draws
 

@@ -16,14 +16,14 @@ from rung import keys
 from rung.data import augment as augmentation
 from rung.data import load as loading
 from rung.data import pixels as pixel_rules
-from rung.data.batches import Batch, Batches, Rows, resident
+from rung.data.batches import Batches, Rows, resident
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
 from rung.evaluate.costs import load_costs
 from rung.models.build import build, flops
-from rung.pipeline.own_parts import OwnParts
+from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
 from rung.training import memory, optimizers
@@ -63,21 +63,15 @@ class Prepared:
         """Return the rows of "train", "validation" or "test" as they are, without offline copies."""
         return self._batches(self.images.images[rows := getattr(self.splits, name)], self.images.labels[rows], rows)
 
-    def training(self) -> Batches:
-        """Return the training rows, with their offline copies where the recipe asks for them."""
-        rows, settings = self.splits.train, self.recipe.augment
+    def training(self, count: int | None = None) -> Batches:
+        """Return the training rows, or the first `count` of them, with their offline copies where the recipe asks for them."""
+        rows, settings = self.splits.train[:count], self.recipe.augment
         images, labels = self.images.images[rows], self.images.labels[rows]
         if settings.offline_copies:
-            copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"), [part.call for part in self.own.augmentations])
+            copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"), self.own.augmentations)
             images = np.concatenate([images, copies])
             labels, rows = np.tile(labels, settings.offline_copies + 1), np.tile(rows, settings.offline_copies + 1)
         return self._batches(images, labels, rows)
-
-    def first_batch(self, count: int) -> Batch:
-        """Return `count` training rows as the first step of a training with so small a batch would see them."""
-        rows = self.splits.train[:count]
-        few = self._batches(self.images.images[rows], self.images.labels[rows], rows)
-        return next(few.training(0, count))
 
     def _batches(self, images: np.ndarray, labels: np.ndarray, rows: Rows) -> Batches:
         device = self.device()
@@ -89,7 +83,7 @@ class Prepared:
             self.recipe.augment,
             self.recipe.seed,
             sources=[self.images.sources[row] for row in rows],
-            own_augmentations=[part.call for part in self.own.augmentations],
+            own_augmentations=self.own.augmentations,
             balanced=self.recipe.train.sampling == "balanced",
             evaluation_batch_size=self.recipe.train.evaluation_batch_size,
         )
@@ -135,12 +129,14 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
     train = optimizers.resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
     size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
     network = build(recipe.network, classes=len(images.classes), channels=channels, size=size, seed=recipe.seed, own=own.network_factory())
+    with explained(own):
+        step_flops = 3 * flops(network, channels, size) * train.batch_size
     resolved = recipe.model_copy(
         update={
             "pixels": pixels,
             "split": recipe.split.model_copy(update={"seed": split_seed}),
             "train": train,
-            "compute": resolve_compute(recipe.compute, 3 * flops(network, channels, size) * train.batch_size),
+            "compute": resolve_compute(recipe.compute, step_flops),
             "data": _absolute(recipe.data),
             "costs": str(Path(recipe.costs).resolve()) if recipe.costs else "",
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -9,7 +10,7 @@ from torch import nn
 from rung import own as own_module
 from rung import recipe as recipes
 from rung.evaluate import predictions as answers
-from rung.explain.architecture import layers, norm_memory, picture
+from rung.explain.architecture import LayerRow, layers, norm_memory, picture
 from rung.models.build import build
 from rung.pipeline import pictures
 from rung.pipeline.own_parts import OwnParts
@@ -40,8 +41,8 @@ def input_shape(run: Run, recipe: Recipe) -> tuple[int, int]:
     return channels, recipe.augment.crop or height
 
 
-def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
-    """Gather what a report says from the run's files; `network` spares rebuilding it, and need not be one that the folder can rebuild.
+def report_input(run: Run) -> ReportInput:
+    """Gather what a report says from the run's files.
 
     Raises: RunError if one is not there or damaged.
     """
@@ -49,9 +50,7 @@ def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
     scores: dict[str, Any] = run.read_scores()
     data = run.read_data()
     predicted = {part: answers.load(run.predictions(part), data["classes"]) for part in scores}
-    if network is None:
-        network, _, _ = rebuild(run, recipe)
-    rows = layers(network, *input_shape(run, recipe))
+    rows, memory = _network(run, recipe)
     samples, mistakes = pictures.load(run, predicted)
     kept = atomic.read_json(run.kept)
     times = atomic.read_lines(run.times).rows
@@ -68,7 +67,7 @@ def report_input(run: Run, network: nn.Module | None = None) -> ReportInput:
         environment=atomic.read_json(run.environment),
         layers=rows,
         picture=picture(rows),
-        norm_memory=norm_memory(network),
+        norm_memory=memory,
         samples=samples,
         mistakes=mistakes,
         opening=atomic.read_json(run.opening)["opening"] if atomic.exists(run.opening) else None,
@@ -86,6 +85,7 @@ def _files(run: Run) -> dict[str, str]:
         run.data: "what the data were: counts, hash, files left out",
         run.environment: "versions and machine",
         run.splits: "which rows were fitted on, chosen on, tested on",
+        run.network: "the layers of the network",
         run.metrics: "one row an epoch",
         run.times: "seconds of each epoch",
         run.checkpoints: "last, previous and best, with their SHA-256",
@@ -100,6 +100,19 @@ def _files(run: Run) -> dict[str, str]:
     return {path.name: text for path, text in meanings.items() if atomic.exists(path)}
 
 
+def _network(run: Run, recipe: Recipe) -> tuple[list[LayerRow], float | None]:
+    """Return what was kept of the network: its layers and `norm_memory`; of a run that kept nothing, those of the network built again."""
+    if not atomic.exists(run.network):
+        network, _, _ = rebuild(run, recipe)
+        return layers(network, *input_shape(run, recipe)), norm_memory(network)
+    kept = atomic.read_json(run.network)
+    rows = [LayerRow(**row | {"output": None if row["output"] is None else tuple(row["output"])}) for row in kept["layers"]]
+    return rows, kept["norm_memory"]
+
+
 def write_report(run: Run, network: nn.Module | None = None) -> None:
-    """Write report.html from the run's files."""
-    atomic.write_text(run.report, render(report_input(run, network)))
+    """Write report.html from the run's files; what it says of `network` is kept, so that later reports need not build it again."""
+    if network is not None:
+        rows = [asdict(row) for row in layers(network, *input_shape(run, read_recipe(run)))]
+        atomic.write_json(run.network, {"layers": rows, "norm_memory": norm_memory(network)})
+    atomic.write_text(run.report, render(report_input(run)))

@@ -9,6 +9,7 @@ from rung.errors import DataError
 from rung.evaluate.vault import open_test
 from rung.pipeline import execute, pictures, reporting
 from rung.pipeline.execute import Scoring
+from rung.pipeline.own_parts import check_read
 from rung.pipeline.predicting import trained_network
 from rung.pipeline.prepare import Prepared
 from rung.store import ledger
@@ -20,10 +21,12 @@ def open_and_score(run: Run, prepared: Prepared, scoring: Scoring | None = None)
 
     scoring(part, done, total) is called with images answered.
 
-    Raises: DataError if there is no test part; VerificationError if the ledger was changed: then nothing is opened.
+    Raises: DataError if there is no test part; VerificationError if the ledger was changed; RunError if a metric that was passed in Python
+    could not be read back: then nothing is opened.
     """
     if not len(prepared.splits.test):
         raise DataError(f"{run.id} has no test part ({prepared.splits.how}): train with split.test_fraction above 0, or give test images")
+    check_read(prepared.own.metrics)
     network = trained_network(run, prepared.recipe).to(prepared.device())
     root = run.folder.resolve().parent
     ledger.verify(root)

@@ -51,6 +51,10 @@ class Run:
         return self.folder / "splits.safetensors"
 
     @property
+    def network(self) -> Path:
+        return self.folder / "network.json"
+
+    @property
     def metrics(self) -> Path:
         return self.folder / "metrics.jsonl"
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rung.data.batches import Batches
+from rung.models.probe import evaluation_mode
 from rung.training import memory
 
 
@@ -18,18 +19,16 @@ def half_precision(device: torch.device, precision: str) -> contextlib.AbstractC
 
 
 def logits(model: nn.Module, batches: Batches, precision: str, check: Callable[[], None] = lambda: None) -> torch.Tensor:
-    """Return the network's answers to all rows in order, float32 (N,K), in evaluation mode; the model's mode is put back.
+    """Return the network's answers to all rows in order, float32 (N,K), in evaluation mode; the mode of each module is put back.
 
     check() is called before each batch, and may raise to stop.
 
     Raises: ResourceError if memory runs out.
     """
-    was_training = model.training
-    model.eval()
     answers, device = [], batches.labels.device
-    with torch.inference_mode(), half_precision(device, precision), memory.in_evaluation(batches.at_once(), batches.evaluation_batch_size, str(device)):
+    at_once = memory.in_evaluation(batches.at_once(), batches.evaluation_batch_size, str(device))
+    with evaluation_mode(model), torch.inference_mode(), half_precision(device, precision), at_once:
         for batch in batches.evaluation():
             check()
             answers.append(model(batch.images).float())
-    model.train(was_training)
     return torch.cat(answers)

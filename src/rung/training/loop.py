@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rung import keys
+from rung import keys, own
 from rung.data.batches import Batch, Batches
 from rung.errors import RecipeError, RunError
 from rung.recipe import Train
@@ -58,7 +58,6 @@ class Progress:
     loss_sum: float = 0.0
     correct: int = 0
     seen: int = 0
-    penalty: float = 0.0
     best: float = math.inf
     best_epoch: int = 0
     plateau: Plateau = field(default_factory=Plateau)
@@ -159,8 +158,7 @@ def train(
                 raise
             if _judge(progress, row, settings):
                 best = _copy(model.state_dict())
-        stops = [bool(callback(EpochEnd(epoch + 1, settings.epochs, row, model))) for callback in callbacks]
-        if any(stops):
+        if any([_asks_to_stop(callback, EpochEnd(epoch + 1, settings.epochs, row, model)) for callback in callbacks]):  # each is called
             progress.stopped = f"a callback stopped it after epoch {epoch + 1}"
         progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
         journal.append(row, {"epoch": epoch + 1, "train_s": trained - started, "evaluate_s": time.perf_counter() - trained, "images": len(training)})
@@ -273,7 +271,11 @@ def _validation_row(
         "validation_objective": mean_loss + penalty,
     }
     probabilities, labels = torch.softmax(answers.double(), 1).cpu().numpy(), validation.labels.cpu().numpy()
-    return row | {f"validation_{name}": float(metric(probabilities, labels)) for name, metric in metrics.items()}
+    return row | {f"validation_{name}": own.number(name, metric(probabilities, labels)) for name, metric in metrics.items()}
+
+
+def _asks_to_stop(callback: Callback, end: EpochEnd) -> bool:
+    return own.wants_to_stop(getattr(callback, "__name__", type(callback).__name__), callback(end))
 
 
 def _judge(progress: Progress, row: Row, settings: Train) -> bool:
