@@ -44,17 +44,14 @@ def load(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ImageSet:
-    cache: bool = True,
     """Load labelled images from names or paths: load("digits"), load("photos/", size=64).
 
     Raises: DataError or RecipeError saying what is wrong with them.
-    cache: whether decoded images may be kept, and taken, where rung.data.cache says ($RUNG_CACHE).
     """
     from rung.data import load as loading
 
-    from rung.data.cache import place
     recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
-    return loading.load(recipe.data, recipe.pixels, progress=progress, cache=place() if cache else None)
+    return loading.load(recipe.data, recipe.pixels, progress=progress)
 
 
 def describe(data: ImageSet | str | Path) -> DataReport:
@@ -154,7 +151,6 @@ def train(
         _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
     prepared = prepare(wanted, images, own)
-    _say_troubles(images, say)
     beforehand.check(prepared)
     for sentence in prepared.warnings:
         say(f"warning: {sentence}")
@@ -252,6 +248,9 @@ def resume(
 
     Raises: DataError if the data have changed, RunError if the run is running, broken or not there.
     """
+    from rung.pipeline import own_parts
+
+    own_module.stop_if_read()
     found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
     if begun:
         begun(found)
@@ -305,6 +304,7 @@ def test(
     from rung.evaluate.metrics import Scores
     from rung.pipeline import own_parts, testing
 
+    own_module.stop_if_read()
     found = _finished(run, out)
     stored = found.read_scores()
     if "test" in stored:
@@ -318,9 +318,6 @@ def test(
 
 def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
     """Write a finished run's report.html again from its files, and return where it lies.
-    from rung.pipeline import own_parts
-
-    own_module.stop_if_read()
 
     Raises: RunError if the run is not finished or a file is damaged.
     """
@@ -335,7 +332,6 @@ def findings(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> list[s
     """Return what a finished run shows, in sentences made from its numbers."""
     from rung.pipeline import reporting
     from rung.reports.findings import findings as find
-        _say_troubles(prepared.images, say)
 
     return [finding.sentence for finding in find(reporting.report_input(_finished(run, out)))]
 
@@ -374,7 +370,6 @@ def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Pa
 
 
 def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
-    own_module.stop_if_read()
     """Write a commented recipe.toml to begin from; a file that exists stays.
 
     Raises: RunError if it exists or cannot be written.
