@@ -23,6 +23,14 @@ def make_layout(what: str, *arguments: str) -> None:
     subprocess.run([sys.executable, str(Path(folder) / "cifar.py"), what, *arguments], check=True, timeout=120)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep decoded images of tests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RUNG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def cifar_official(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder, as RUNG_DATA names it, that holds cifar-10-batches-py with real images."""

@@ -16,7 +16,8 @@ from rung import keys
 from rung.data import augment as augmentation
 from rung.data import load as loading
 from rung.data import pixels as pixel_rules
-from rung.data.batches import Batches, Rows, resident
+from rung.data.batches import Batches, OnDisk, Rows, held, resident
+from rung.data.cache import place
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
@@ -61,23 +62,24 @@ class Prepared:
 
     def part(self, name: str) -> Batches:
         """Return the rows of "train", "validation" or "test" as they are, without offline copies."""
-        return self._batches(self.images.images[rows := getattr(self.splits, name)], self.images.labels[rows], rows)
+        rows = getattr(self.splits, name)
+        return self._batches(held(self.images.images, rows, self.device()), self.images.labels[rows], rows)
 
     def training(self, count: int | None = None) -> Batches:
         """Return the training rows, or the first `count` of them, with their offline copies where the recipe asks for them."""
         rows, settings = self.splits.train[:count], self.recipe.augment
-        images, labels = self.images.images[rows], self.images.labels[rows]
+        labels = self.images.labels[rows]
         if settings.offline_copies:
+            images = self.images.images[rows]
             copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"), self.own.augmentations)
-            images = np.concatenate([images, copies])
             labels, rows = np.tile(labels, settings.offline_copies + 1), np.tile(rows, settings.offline_copies + 1)
-        return self._batches(images, labels, rows)
+            return self._batches(resident(np.concatenate([images, copies]), self.device()), labels, rows)
+        return self._batches(held(self.images.images, rows, self.device()), labels, rows)
 
-    def _batches(self, images: np.ndarray, labels: np.ndarray, rows: Rows) -> Batches:
-        device = self.device()
+    def _batches(self, images: torch.Tensor | OnDisk, labels: np.ndarray, rows: Rows) -> Batches:
         return Batches(
-            resident(images, device),
-            torch.from_numpy(np.ascontiguousarray(labels)).to(device),
+            images,
+            torch.from_numpy(np.ascontiguousarray(labels)).to(self.device()),
             len(self.images.classes),
             self.recipe.pixels,
             self.recipe.augment,
@@ -112,7 +114,7 @@ def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
     """Load the data that the recipe names; raises ResourceError if they do not fit into memory."""
     smaller = "fewer or smaller images need less: --set data.per_class=N, --set pixels.size=S"
     with memory.explained("reading the images", smaller):
-        return loading.load(recipe.data, recipe.pixels, progress=progress, download_progress=progress)
+        return loading.load(recipe.data, recipe.pixels, progress=progress, download_progress=progress, cache=place())
 
 
 def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
