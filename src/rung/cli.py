@@ -50,7 +50,12 @@ _begun: list[Run] = []  # the run that this process is at work on, for the words
 
 
 @app.callback(invoke_without_command=True)
-def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Decode all images anew and keep none: rung --no-cache train photos/")] = False,
+) -> None:
+    if no_cache:
+        os.environ["RUNG_CACHE"] = "off"
     if version:
         from rung import __version__
 
@@ -157,9 +162,10 @@ def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Si
         images = workbench.load(*sources, classes=classes, grey=grey, size=size, settings=_settings(settings), progress=bars.reading)
     report = workbench.describe(images)
     if as_json:
-        typer.echo(json.dumps(report.to_json()))
+        typer.echo(json.dumps({**report.to_json(), "readings": [asdict(reading) for reading in images.readings]}))
     else:
         display.data(report)
+        display.readings(images.readings)
     if report.dropped:
         raise typer.Exit(3)
 

@@ -16,6 +16,7 @@ from rung.words import visible
 
 if TYPE_CHECKING:
     from rung.data.describe import DataReport
+    from rung.data.imageset import Reading
     from rung.pipeline.predicting import Answer
     from rung.store.run import Run, RunSummary
     from rung.training.loop import StepEnd
@@ -116,6 +117,16 @@ def run(run: Run) -> None:
     if "test" not in scores and run.read_data()["sealed"]:
         _output.print(f"The test part is sealed; when all is chosen: rung test {run.folder}", markup=False)
     _output.print(f"report: {run.report}", markup=False)
+
+
+def readings(readings: Sequence[Reading]) -> None:
+    """Show how files were read: how many, from where, in which time, and why not from the cache."""
+    for reading in readings:
+        known = f"{reading.known:,} of them from the cache" if reading.known else "none of them from the cache"
+        kept = f", kept in {reading.cache}" if reading.cache else ""
+        _output.print(f"read {reading.known + reading.decoded:,} files in {reading.seconds_s:.1f} s, {known}{kept}", markup=False)
+        if reading.trouble:
+            _output.print(f"read without the cache: {reading.trouble}", markup=False)
 
 
 def opening(opening: Opening) -> None:

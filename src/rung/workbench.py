@@ -43,15 +43,18 @@ def load(
     grey: bool = False,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    cache: bool = True,
 ) -> ImageSet:
     """Load labelled images from names or paths: load("digits"), load("photos/", size=64).
 
+    cache: whether decoded images may be kept, and taken, where rung.data.cache says ($RUNG_CACHE).
     Raises: DataError or RecipeError saying what is wrong with them.
     """
     from rung.data import load as loading
+    from rung.data.cache import place
 
     recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
-    return loading.load(recipe.data, recipe.pixels, progress=progress)
+    return loading.load(recipe.data, recipe.pixels, progress=progress, cache=place() if cache else None)
 
 
 def describe(data: ImageSet | str | Path) -> DataReport:
@@ -150,6 +153,7 @@ def train(
     if isinstance(data, ImageSet):
         _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
+    _say_troubles(images, say)
     prepared = prepare(wanted, images, own)
     beforehand.check(prepared)
     for sentence in prepared.warnings:
@@ -165,6 +169,12 @@ def train(
         run.discard()
         raise
     return run
+
+
+def _say_troubles(images: ImageSet, say: Callable[[str], None]) -> None:
+    for reading in images.readings:
+        if reading.trouble:
+            say(f"images are read without the cache: {reading.trouble}")
 
 
 def _refuse_loading(start: Recipe, wanted: Recipe) -> None:
@@ -265,6 +275,7 @@ def resume(
             say(sentence)
         started = time.perf_counter()
         prepared = _prepared_again(found, data, progress)
+        _say_troubles(prepared.images, say)
         found.clear_failure()
         with own_parts.explained(prepared.own, found.folder):
             said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say, scoring)
