@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 import rung
 from rung import cli
 from rung.data import batches, gather
+from rung.data import load as loading
 from rung.data.cache import Cache
 from rung.pipeline import prepare
+from rung.recipe import Data, Pixels
 from rung.store.run import Run
 
 SETTINGS = {"train.epochs": 2, "compute.threads": 1, "augment.rotation_degrees": 10}
@@ -72,6 +74,30 @@ def test_the_command_says_what_came_from_the_cache(digits_folder: Path, tmp_path
     assert "none of them from the cache\n" in said("--no-cache", "data", str(digits_folder))
     assert os.environ["RUNG_CACHE"] == "off"
     assert "readings" not in said("data", "digits")
+
+
+def test_what_is_kept_is_listed_and_removed(digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNG_CACHE", str(tmp_path / "cache"))
+
+    def said(*words: str) -> str:
+        ended = CliRunner().invoke(cli.app, ["cache", *words])
+        assert ended.exit_code == 0
+        return ended.output
+
+    assert said() == f"0.0 MB in {tmp_path / 'cache'}\n"
+    loading.load(Data(sources=(str(digits_folder),)), Pixels(), cache=Cache(tmp_path / "cache", worth_s=0))
+    assert "digits     300  0.0" in said()
+    (one,) = json.loads(said("--json"))
+    assert (one["source"], one["images"]) == ("digits", 300)
+    assert 300 * 64 < one["bytes"] == sum(path.stat().st_size for path in Path(one["folder"]).iterdir())
+    assert said("--unused-days", "1") == f"0.0 MB in {tmp_path / 'cache'}\n"
+    assert said("--clear", "--unused-days", "1") == f"removed 0.0 MB from {tmp_path / 'cache'}\n"
+    assert len(rung.cache()) == 1
+    assert f"\nremoved 0.0 MB from {tmp_path / 'cache'}\n" in said("--clear")
+    assert rung.cache() == []
+    monkeypatch.setenv("RUNG_CACHE", "off")
+    assert said() == "there is no cache: RUNG_CACHE is off\n"
+    assert rung.cache(clear=True) == []
 
 
 def test_loading_in_python_can_leave_the_cache_alone(digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,6 +240,23 @@ def predict(
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example: rung cache --clear --unused-days 30")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove them; what a process has opened stays its own until it ends.")] = False,
+    unused_days: Annotated[float, typer.Option("--unused-days", metavar="DAYS", min=0, help="Only those that were not used for so many days.")] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """List the decoded images that are kept between runs, with their sizes, or remove them."""
+    from rung import display, workbench
+    from rung.data.cache import place
+
+    found, here = workbench.cache(clear=clear, unused_days=unused_days), place()
+    if as_json:
+        typer.echo(json.dumps([{**asdict(one), "folder": str(one.folder)} for one in found]))
+    else:
+        display.cache(found, here.root if here else None, clear)
+
+
 @app.command(epilog="Example: rung recipes model_s")
 def recipes(name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show this recipe: its document and every field.")] = None) -> None:
     """List the recipes that rung brings, or show one."""

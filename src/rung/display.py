@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from rung.words import visible
+from rung.words import duration, visible
 
 if TYPE_CHECKING:
+    from rung.data.cache import Kept
     from rung.data.describe import DataReport
     from rung.data.imageset import Reading
     from rung.pipeline.predicting import Answer
@@ -176,6 +177,20 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
         shown = ["" if value is None else f"{100 * value:.2f} %" for value in accuracies]
         table.add_row(summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or "")
     _output.print(table)
+
+
+def cache(found: Sequence[Kept], root: Path | None, cleared: bool) -> None:
+    """Show what the cache of decoded images holds, or what was removed from it."""
+    if root is None:
+        _output.print("there is no cache: RUNG_CACHE is off")
+        return
+    table = _table("data", "images", "MB", "unused", "folder", numbers=("images", "MB", "unused"))
+    for one in found:
+        table.add_row(one.source, f"{one.images:,}", f"{one.bytes / 1e6:,.1f}", duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
+    if found:
+        _output.print(table)
+    size = f"{sum(one.bytes for one in found) / 1e6:,.1f} MB"
+    _output.print(f"removed {size} from {root}" if cleared else f"{size} in {root}", markup=False)
 
 
 def ledger(openings: int, root: Path) -> None:

@@ -18,6 +18,7 @@ from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run, RunSummary
 
 if TYPE_CHECKING:
+    from rung.data.cache import Kept
     from rung.data.describe import DataReport
     from rung.data.imageset import ImageSet
     from rung.evaluate.metrics import Scores
@@ -392,6 +393,21 @@ def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
         raise RunError(f"the folder {target.parent} of {target} does not exist: make it first")
     atomic.write_text(target, recipe_module.to_toml(load_recipe(start), comments=True))
     return target
+
+
+def cache(*, clear: bool = False, unused_days: float = 0.0) -> list[Kept]:
+    """List the decoded images that are kept between runs, the longest unused first; or remove those not used for so many days, and return them.
+
+    Raises: RunError if some cannot be removed.
+    """
+    from rung.data import cache as caching
+
+    place = caching.place()
+    if place is None:
+        return []
+    if clear:
+        return caching.clear(place, unused_days * 86_400)
+    return [one for one in caching.kept(place) if one.unused_s >= unused_days * 86_400]
 
 
 def recipes() -> dict[str, str]:
