@@ -134,3 +134,27 @@ def test_own_code_that_fails_when_tried_is_refused_before_there_is_a_run(code: s
     with pytest.raises(error, match=words):
         train(tmp_path, {fields[kind]: ["mine.py:f"]} if kind in fields else {"train.loss": "mine.py:f"} | weights)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_cost_table_is_looked_for_beside_its_recipe_and_kept_with_the_run(tmp_path: Path) -> None:
+    names = [str(label) for label in range(10)]
+    lines = [",".join(["true", *names]), *(",".join([true, *("0" if true == answered else "2" for answered in names)]) for true in names)]
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "costs.csv").write_text("\n".join(lines))
+    (tmp_path / "beside" / "mine.toml").write_text(recipes.to_toml(recipes.change(small(), {"costs": "costs.csv"})))
+    run = rung.train(tmp_path / "beside" / "mine.toml", out=tmp_path, name="first")
+    cost = run.read_scores()["validation"]["cost"]["value"]
+    assert cost == pytest.approx(2 * (1 - run.read_scores()["validation"]["accuracy"]["value"]))
+    assert 'costs = "source/costs.csv"' in run.read_recipe()
+    (tmp_path / "beside" / "costs.csv").unlink()
+    again = rung.train(run.recipe, out=tmp_path, name="again")
+    assert again.read_scores() == run.read_scores()
+    assert rung.test(again).scores.cost is not None
+
+
+def test_a_cost_table_that_is_not_there_is_said_with_both_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "mine.toml").write_text(recipes.to_toml(recipes.change(small(), {"costs": "costs.csv"})))
+    with pytest.raises(RecipeError, match=r"costs = 'costs.csv' asks for the file costs.csv, which is not in beside or " + str(tmp_path)):
+        rung.train(Path("beside/mine.toml"), out=tmp_path)

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +18,34 @@ from rung.evaluate.intervals import Value, effective_wilson, without_interval
 Floats = npt.NDArray[np.float64]
 
 
+class CostFile(NamedTuple):
+    """The text of a cost table, and where it was read."""
+
+    path: Path
+    text: str
+
+
+def read_costs(path: Path) -> CostFile:
+    """Read the text of a cost table; raises DataError if it cannot be read."""
+    try:
+        return CostFile(path, path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the cost table {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}") from None
+
+
 def load_costs(path: Path, classes: Sequence[str]) -> Floats:
-    """Read a cost table, float64 (K,K), from CSV: the first line and the first column name the classes, in any order.
+    """Read a cost table, float64 (K,K), from CSV; as `parse_costs`."""
+    return parse_costs(read_costs(path), classes)
+
+
+def parse_costs(file: CostFile, classes: Sequence[str]) -> Floats:
+    """Return the cost table of a CSV file, float64 (K,K): the first line and the first column name the classes, in any order.
 
     Commas or semicolons between, points in the numbers; the first cell may hold anything. Negative costs are gains.
 
     Raises: DataError naming the line at fault, or the class that is missing, unknown or there twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the cost table {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}") from None
+    path, text = file
     first = text.partition("\n")[0]
     delimiter = ";" if first.count(";") > first.count(",") else ","
     try:

@@ -1,4 +1,4 @@
-"""The user's own objects of one training: gathered from the recipe and from Python, kept with the run, and named where they fail."""
+"""The user's own objects and cost table of one training: gathered from the recipe and from Python, kept with the run, and named where they fail."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import nn
 
 from rung import own
 from rung.errors import RecipeError, RunError, RungError
+from rung.evaluate.costs import CostFile, read_costs
 from rung.own import Own
 from rung.recipe import OwnNetwork, Recipe
 
@@ -24,13 +25,14 @@ _TAKEN = ("loss", "accuracy", "objective")  # validation_<name> of these is what
 
 @dataclass(frozen=True)
 class OwnParts:
-    """What the user brings; empty where rung's own parts are used."""
+    """What the user brings; empty where rung's own parts are used. costs: the file of the cost table."""
 
     network: Own | None = None
     loss: Own | None = None
     metrics: tuple[Own, ...] = ()
     augmentations: tuple[Own, ...] = ()
     callbacks: tuple[Own, ...] = ()
+    costs: CostFile | None = None
 
     def all(self) -> list[tuple[str, Own]]:
         """Return every object there is, with what it is."""
@@ -62,7 +64,9 @@ def gather(
 ) -> tuple[Recipe, OwnParts]:
     """Load what the recipe names as file.py:name, add what was passed in Python, and return both with the recipe naming all.
 
-    Raises: RecipeError where a file or a name is not there, or a metric's name is taken.
+    base: the folder of the recipe, in which files are looked for before the working folder.
+
+    Raises: RecipeError where a file or a name is not there, or a metric's name is taken; DataError if the cost table cannot be read.
     """
     train, augment = recipe.train, recipe.augment
     parts = OwnParts(
@@ -71,6 +75,7 @@ def gather(
         metrics=(*(own.load(spec, base) for spec in train.metrics), *map(own.wrap, metrics)),
         augmentations=(*(own.load(spec, base) for spec in augment.own), *map(own.wrap, augmentations)),
         callbacks=(*(own.load(spec, base) for spec in train.callbacks), *map(own.wrap, callbacks)),
+        costs=read_costs(own.find(recipe.costs, base, f"costs = '{recipe.costs}'")) if recipe.costs else None,
     )
     names = [metric.name for metric in parts.metrics]
     for name in names:
@@ -110,6 +115,10 @@ def kept_with_run(recipe: Recipe, parts: OwnParts) -> tuple[Recipe, dict[str, st
         augmentations=tuple(map(kept, parts.augmentations)),
         callbacks=tuple(map(kept, parts.callbacks)),
     )
+    if parts.costs:
+        path = f"source/{parts.costs.path.name}"
+        files[path] = parts.costs.text
+        recipe = recipe.model_copy(update={"costs": path})
     return _named(recipe, stored), files
 
 

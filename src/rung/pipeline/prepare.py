@@ -22,7 +22,7 @@ from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
 from rung.errors import RecipeError, did_you_mean
-from rung.evaluate.costs import load_costs
+from rung.evaluate.costs import parse_costs
 from rung.models.build import build, flops
 from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
@@ -140,10 +140,9 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
             "train": train,
             "compute": resolve_compute(recipe.compute, step_flops),
             "data": _absolute(recipe.data),
-            "costs": str(Path(recipe.costs).resolve()) if recipe.costs else "",
         }
     )
-    costs = load_costs(Path(recipe.costs), images.classes) if recipe.costs else None
+    costs = parse_costs(own.costs, images.classes) if own.costs else None
     prepared = Prepared(resolved, images, splits, own, costs, (*idle(recipe), *_idle_here(recipe, images, splits)))
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared

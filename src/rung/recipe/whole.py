@@ -17,7 +17,9 @@ class Recipe(Part):
     name: str = Field("recipe", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="a word for lists and folders")
     why: str = Field("", description="why this run is made; carried into the report")
     notes: str = Field("", description="your own notes; carried into the report")
-    costs: str = Field("", description="CSV file with the cost of each answer (rows: true class, columns: answered class), for the score 'cost'")
+    costs: str = Field(
+        "", description="CSV file with the cost of each answer (rows: true class, columns: answered class), for the score 'cost'; kept with the run"
+    )
     seed: Seed = Field(0, description="of every random draw; of those that make the parts, unless split.seed is set")
     data: Data = Data()
     pixels: Pixels = Pixels()
