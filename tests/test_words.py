@@ -39,7 +39,7 @@ def test_two_decimals_only_where_the_interval_is_narrow(low: float | None, high:
     assert words.decimals_of({"low": low, "high": high}) == decimals
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.01, "1.0 point"), (0.019, "1.9 points"), (0.0, "0.0 points")])
+@pytest.mark.parametrize(("value", "text"), [(0.01, "1.0 point"), (0.019, "1.9 points"), (0.0, "0.0 points"), (-0.0004, "0.0 points"), (-0.004, "-0.4 points")])
 def test_points(value: float, text: str) -> None:
     assert words.points(value) == text
 

@@ -24,6 +24,7 @@ def percent(value: float, decimals: int = 1) -> str:
 def points(value: float, decimals: int = 1) -> str:
     """Write a difference of shares as "1.9 points"."""
     text = f"{value * 100:.{decimals}f}"
+    text = text.lstrip("-") if float(text) == 0 else text
     return f"{text} point" if text in ("1.0", "1.00") else f"{text} points"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rung.evaluate.predictions import Predictions
-from rung.reports.html import render
+from rung.reports.html import _breakable, _coded, render
 from rung.reports.inputs import Mistake, ReportInput, Samples
 
 Answered = Callable[..., Predictions]
@@ -211,3 +211,20 @@ def contrast(one: str, other: str) -> float:
 
     a, b = sorted((luminance(one), luminance(other)))
     return (b + 0.05) / (a + 0.05)
+
+
+def test_names_break_after_separators_and_numbers_do_not() -> None:
+    assert _breakable("test/cat_1.png") == "test/<wbr>cat_<wbr>1.<wbr>png"
+    assert _breakable("0.494037, 1e-07") == "0.494037, 1e-07"
+    assert _breakable("a.b/3.5.png") == "a.<wbr>b/<wbr>3.5.<wbr>png"
+
+
+def test_words_between_backticks_are_code_and_still_escaped() -> None:
+    assert _coded("as `rung train <x>` does") == "as <code>rung train &lt;x&gt;</code> does"
+    assert _coded("one ` alone") == "one ` alone"
+
+
+def test_one_error_has_a_caption_of_its_own(make_report: MakeReport, answered: Answered) -> None:
+    confusion = [[9, 1, 0], [0, 9, 0], [0, 0, 9]]
+    page = Page(render(make_report({"validation": answered("validation", confusion, "abc")})))
+    assert "The only wrong answer Pair" in page.text

@@ -84,6 +84,14 @@ def test_shares_are_written_in_percent_and_never_above_hundred() -> None:
     assert not any(tick.startswith("110") for tick in ticks)
 
 
+def test_the_words_above_a_panel_clear_a_ring_at_its_upper_end() -> None:
+    log = [{"epoch": e, "train_accuracy": 0.5 + 0.05 * e} for e in range(1, 11)]
+    drawn = plots.curve_panel(log, [Curve("train", "train", "train_accuracy", single=1.0)], "accuracy", Marks(9, None, 9), shares=True)
+    word = float(re.search(r'<text x="[\d.]+" y="([\d.]+)" class="mark"', drawn)[1])
+    ring = float(re.search(r'<circle class="ring train" cx="[\d.]+" cy="([\d.]+)" r="4.5"', drawn)[1])
+    assert ring - 4.5 - word >= 3
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 900])
 def test_any_number_of_epochs(count: int) -> None:
     drawn = plots.curve_panel(rows(*np.linspace(2, 1, count)), CURVES, "loss", Marks(1, None, 1))

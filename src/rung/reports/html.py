@@ -35,7 +35,7 @@ def render(report: ReportInput) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen)
-    environment.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f", "breakable": _breakable}
+    environment.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f", "breakable": _breakable, "coded": _coded}
     view = view_answers.view(report) | view_run.view(report)
     view["contents"] = [(anchor, name) for anchor, name in _CONTENTS.items() if _is_there(anchor, view)]
     return environment.get_template("page.html").render(view)
@@ -47,8 +47,13 @@ def _seen(value: Any) -> Any:
 
 
 def _breakable(name: str) -> Markup:
-    """Return a path or name that may be broken into lines after its separators."""
-    return Markup(re.sub(r"([/\\_.])(?=.)", r"\1<wbr>", str(escape(words.visible(name)))))
+    """Return a path or name that may be broken into lines after its separators, but not a number at its point."""
+    return Markup(re.sub(r"([/\\_]|\.(?!\d)|(?<!\d)\.)(?=.)", r"\1<wbr>", str(escape(words.visible(name)))))
+
+
+def _coded(text: str) -> Markup:
+    """Return a text with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words.visible(text)))))
 
 
 def _is_there(anchor: str, view: dict[str, Any]) -> bool:

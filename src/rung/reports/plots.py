@@ -16,6 +16,7 @@ from rung.reports.svg import Panel, box, document, nice_ticks, segment, text
 from rung.words import PERCENT, decimal, percent, shorten
 
 MANY_CLASSES = 20  # above this, figures show ranges and the worst classes instead of every one
+_ABOVE = 9  # pixels from a panel to the words above it, so that they clear a ring at its upper end
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -229,10 +230,10 @@ def _mark_best(panel: Panel, marks: Marks) -> str:
         x, name = panel.x(marks.best), f"best {marks.best}"
         body += segment(x, panel.top, x, panel.bottom, "best")
         toward_left = x - panel.left > 60
-        body += text(x - 3 if toward_left else x, panel.top - 4, name, "mark", "end" if toward_left else "start")
+        body += text(x - 3 if toward_left else x, panel.top - _ABOVE, name, "mark", "end" if toward_left else "start")
         free = x + (3 if toward_left else 52)
     if marks.overfit_from is not None:
-        body += text(max(panel.x(marks.overfit_from), free), panel.top - 4, "over-fit", "mark")
+        body += text(max(panel.x(marks.overfit_from), free), panel.top - _ABOVE, "over-fit", "mark")
     return body
 
 

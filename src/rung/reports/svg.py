@@ -68,8 +68,8 @@ class Panel:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     width: float = 400
-    height: float = 268
-    margins: tuple[float, float, float, float] = (26, 74, 38, 50)
+    height: float = 276
+    margins: tuple[float, float, float, float] = (34, 74, 38, 50)
     x_log: bool = False
     y_log: bool = False
 
