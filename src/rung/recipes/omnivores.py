@@ -4,7 +4,8 @@ Task: camel, cattle, chimpanzee, elephant, kangaroo: 2,500 training images of 32
 Command: rung train cifar100:large_omnivores_and_herbivores --recipe omnivores
 Expected: see benchmarks/README.md; the author reports 75.4 % for this stage, the best of 300 epochs chosen on those 500 test images.
 
-Each image and two augmented copies of it are made once (7,500 in all). Fitting keeps 20 % of the training images apart for choosing.
+Each image and two augmented copies of it are made once (7,500 in all). Fitting keeps 20 % of the training images apart for choosing,
+by accuracy, as the author chose.
 """
 
 from __future__ import annotations
@@ -26,5 +27,5 @@ def omnivores() -> Recipe:
             dense=(512,),
             dense_dropout=0.5,
         ),
-        train=Train(epochs=300, batch_size=32, learning_rate=0.001, clip_value=0.5),
+        train=Train(epochs=300, batch_size=32, learning_rate=0.001, clip_value=0.5, monitor="validation_accuracy"),
     )
