@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rung.estimator import ImageClassifier
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
-    from rung.workbench import cache, describe, findings, load, load_recipe, new, predict, report, resume, runs, test, train, verify_ledger
+    from rung.workbench import cache, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
 
 __version__ = "0.1.0"
 
@@ -29,12 +29,27 @@ _HOMES = {
     "rung.estimator": ("ImageClassifier",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
-    "rung.workbench": ("cache", "describe", "findings", "load", "load_recipe", "new", "predict", "report", "resume", "runs", "test", "train", "verify_ledger"),
+    "rung.workbench": (
+        "cache",
+        "describe",
+        "findings",
+        "load",
+        "load_recipe",
+        "new",
+        "predict",
+        "preflight",
+        "report",
+        "resume",
+        "runs",
+        "test",
+        "train",
+        "verify_ledger",
+    ),
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
     "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "describe", "findings", "from_arrays", "load", "load_recipe", "new", "predict",
-    "report", "resume", "runs", "test", "train", "verify_ledger",
+    "preflight", "report", "resume", "runs", "test", "train", "verify_ledger",
 ]  # fmt: skip
 
 

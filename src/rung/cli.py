@@ -170,6 +170,45 @@ def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Si
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example: rung preflight photos/ --recipe model_s")
+def preflight(
+    data: Sources,
+    recipe: RecipeName = "default",
+    settings: Settings = None,
+    seed: Seed = None,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try out a training in under a minute: do data, augmentation, network, loss and steps do what they should?
+
+    Exit code 1 if a check fails.
+    """
+    from rung import display, workbench
+
+    source: Any = data[0] if len(data) == 1 else data
+    with display.bars(quiet=as_json) as bars:
+        found = workbench.preflight(
+            source,
+            recipe,
+            settings=_settings(settings),
+            seed=seed,
+            classes=classes,
+            grey=grey,
+            size=size,
+            progress=bars.reading,
+            say=display.say,
+            staged=bars.stage,
+        )
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        display.preflight(found)
+    if found.failed:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: rung test 20261120-101500-default-0")
 def test(run: RunName, out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Open the sealed test part for a finished run. The opening is written into the ledger of the runs folder."""

@@ -15,6 +15,7 @@ from rich.table import Table
 from rung.words import duration, visible
 
 if TYPE_CHECKING:
+    from rung.audit.preflight.outcome import Preflight
     from rung.data.cache import Kept
     from rung.data.describe import DataReport
     from rung.data.imageset import Reading
@@ -49,6 +50,10 @@ class Bars:
     def scoring(self, part: str, done: int, total: int) -> None:
         """Show how many images of a part have been answered."""
         self._show(f"scoring {part}", done, total)
+
+    def stage(self, done: int, total: int) -> None:
+        """Show the stages of a pre-flight."""
+        self._show("trying out", done, total)
 
     def _show(self, what: str, done: int, total: int, extra: str = "") -> None:
         if self.quiet:
@@ -164,6 +169,20 @@ def notes(values: Mapping[str, Any], listed: int) -> None:
     for word in ("warning", "remark"):
         for sentence in values[f"{word}s"]:
             _output.print(f"{word}: {sentence}", markup=False)
+
+
+def preflight(found: Preflight) -> None:
+    """Show what a pre-flight measured, and for each check that failed what is wrong and what to do."""
+    table = _table("check", "result", "measured")
+    for outcome in found.outcomes:
+        table.add_row(outcome.check, outcome.state, outcome.measured, style="bold red" if outcome.state == "failed" else "")
+    _output.print(table)
+    for outcome in found.outcomes:
+        if outcome.state != "ok":
+            _output.print(f"{outcome.state}: {outcome.check}: {outcome.sentence} {outcome.advice}".rstrip(), markup=False)
+    states = [outcome.state for outcome in found.outcomes]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in ("ok", "failed", "skipped") if state in states)
+    _output.print(f"{found.data}, recipe {found.recipe}, seed {found.seed}: {counts}; {duration(found.seconds)}", markup=False)
 
 
 def runs(found: Sequence[RunSummary], root: Path) -> None:

@@ -18,6 +18,7 @@ from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run, RunSummary
 
 if TYPE_CHECKING:
+    from rung.audit.preflight.outcome import Preflight
     from rung.data.cache import Kept
     from rung.data.describe import DataReport
     from rung.data.imageset import ImageSet
@@ -139,26 +140,15 @@ def train(
 
     Raises: RecipeError, DataError before anything is written; RunError where the training cannot go on.
     """
-    from rung.data.imageset import ImageSet
-    from rung.pipeline import beforehand, execute, own_parts
-    from rung.pipeline.prepare import load_images, prepare
+    from rung.pipeline import execute, own_parts
 
     own_module.stop_if_read()
     started = time.perf_counter()
     run_store.check_new(Path(out), name)
-    start, base = _start_recipe(data, recipe)
-    sources = [] if isinstance(data, ImageSet) or _is_recipe_file(data) else [data] if isinstance(data, str | Path) else list(data)
     words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
-    wanted = data_recipe(start, sources, classes=classes, size=size, grey=grey, settings={**words, **(settings or {})})
-    wanted, own = own_parts.gather(wanted, base, network=network, loss=loss, metrics=metrics, augmentations=augmentations, callbacks=callbacks)
-    if isinstance(data, ImageSet):
-        _refuse_loading(start, wanted)
-    images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
-    _say_troubles(images, say)
-    prepared = prepare(wanted, images, own)
-    beforehand.check(prepared)
-    for sentence in prepared.warnings:
-        say(f"warning: {sentence}")
+    own = {"network": network, "loss": loss, "metrics": metrics, "augmentations": augmentations, "callbacks": callbacks}
+    prepared = _ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey)
+    wanted = prepared.recipe
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     try:
         with lock.hold(run.folder), _failure_written(run), own_parts.explained(prepared.own, run.folder):
@@ -170,6 +160,71 @@ def train(
         run.discard()
         raise
     return run
+
+
+def preflight(
+    data: str | Path | Sequence[str | Path] | ImageSet,
+    recipe: str | Path | Recipe = "default",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    classes: str | None = None,
+    size: int | None = None,
+    grey: bool = False,
+    network: Any = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
+    augmentations: Sequence[Any] = (),
+    callbacks: Sequence[Any] = (),
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    staged: Callable[[int, int], None] = lambda done, total: None,
+) -> Preflight:
+    """Try out what `train` with the same arguments would do, in under a minute, and say which of its parts do what they should.
+
+    Nothing is written, and test images are not looked at. Arguments and say(sentence) are those of `train`; progress(done, total) is called while
+    files are read, staged(done, total) before each stage.
+
+    Raises: RecipeError, DataError where training would refuse as well. A check that fails is no error: see `Preflight.failed`.
+    """
+    from rung.pipeline.preflight.stages import preflight as fly
+
+    own_module.stop_if_read()
+    own = {"network": network, "loss": loss, "metrics": metrics, "augmentations": augmentations, "callbacks": callbacks}
+    words = {} if seed is None else {"seed": seed}
+    return fly(_ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey), staged)
+
+
+def _ready(
+    data: str | Path | Sequence[str | Path] | ImageSet,
+    recipe: str | Path | Recipe,
+    settings: Mapping[str, Any],
+    own: Mapping[str, Any],
+    progress: Progress | None,
+    say: Callable[[str], None],
+    *,
+    classes: str | None,
+    size: int | None,
+    grey: bool,
+) -> Prepared:
+    """Return all that a training of these data by this recipe starts from, after what can be refused beforehand has been; own: objects passed in Python."""
+    from rung.data.imageset import ImageSet
+    from rung.pipeline import beforehand, own_parts
+    from rung.pipeline.prepare import load_images, prepare
+
+    start, base = _start_recipe(data, recipe)
+    sources = [] if isinstance(data, ImageSet) or _is_recipe_file(data) else [data] if isinstance(data, str | Path) else list(data)
+    wanted = data_recipe(start, sources, classes=classes, size=size, grey=grey, settings=settings)
+    wanted, parts = own_parts.gather(wanted, base, **own)
+    if isinstance(data, ImageSet):
+        _refuse_loading(start, wanted)
+    images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
+    _say_troubles(images, say)
+    prepared = prepare(wanted, images, parts)
+    beforehand.check(prepared)
+    for sentence in prepared.warnings:
+        say(f"warning: {sentence}")
+    return prepared
 
 
 def _say_troubles(images: ImageSet, say: Callable[[str], None]) -> None:
