@@ -70,6 +70,22 @@ def test_a_signal_after_the_last_step_is_not_lost(forks: Forks, tmp_path: Path) 
     assert forks.run(kills.RESUME, tmp_path).code == 0
 
 
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGBUS", "SIGABRT"])
+def test_a_crash_in_machine_code_is_named_and_can_be_gone_on_with(forks: Forks, tmp_path: Path, name: str) -> None:
+    """N69: nothing of rung works in a process of its own while it trains, so a crash ends it all; it hangs nowhere."""
+    (tmp_path / "stopping.py").write_text(kills.STOPPING)
+    training = runs.Training({"train.epochs": 2, "train.batch_size": 8, "train.loss": "stopping.py:loss"}, checkpoint_s=0)
+    ended = forks.run(training.words(), tmp_path, environment={"TORTURE": f"5:{name}"})
+    assert ended.code == -getattr(signal, name)
+    said = {"SIGSEGV": "Segmentation fault", "SIGBUS": "Bus error", "SIGABRT": "Aborted"}[name]
+    assert f"Fatal Python error: {said}" in ended.err
+    assert "stopping.py" in ended.err
+    assert not ended.left_over
+    again = forks.run(kills.RESUME, tmp_path)
+    assert again.code == 0
+    assert "its last process died (process" in again.err
+
+
 def test_a_test_part_that_was_being_opened_is_opened_again(forks: Forks, tmp_path: Path) -> None:
     tally = kills.killed_tests(forks, tmp_path, 6)
     assert tally.failures == []

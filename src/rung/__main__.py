@@ -1,5 +1,8 @@
 """`python -m rung`, and `rung`, are the command line."""
 
+import contextlib
+import faulthandler
+import io
 import os
 import signal
 import sys
@@ -11,6 +14,8 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     code: int | None = None
+    with contextlib.suppress(io.UnsupportedOperation, AttributeError):  # where there is no terminal and no file to write to
+        faulthandler.enable()  # a crash in a library's machine code ends the process: which signal, and where, is said
 
     def end(number: int, frame: FrameType | None) -> None:
         # The command is being imported, or has ended and the process is being taken apart: nothing is left to do, and the code stands.

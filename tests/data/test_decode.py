@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rung.data.decode import UnreadableImage, decode, read_file
+from rung.data import files
+from rung.data.decode import Decoded, UnreadableImage, decode, read_file
 from rung.data.imageset import FORMATS
-from rung.recipe import Pixels
+from rung.data.load import load
+from rung.recipe import Data, Pixels
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (12, 20), dtype=np.uint8)
@@ -169,6 +171,26 @@ def test_a_path_and_its_bytes_decode_alike(tmp_path: Path) -> None:
         read_file(tmp_path / "y")
     with pytest.raises(UnreadableImage, match="is not a regular file"):
         read_file(tmp_path)
+
+
+def test_a_thread_that_dies_names_its_file_and_nothing_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """N69: an error that is a mistake of ours, in one of many threads."""
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for number in range(30):
+            (tmp_path / label / f"{number}.png").write_bytes(encoded(Image.fromarray(RGB)) + b"%d" % number)
+
+    def broken(data: bytes, pixels: Pixels) -> Decoded:
+        if data.endswith(b"IEND\xaeB`\x8217"):
+            raise ZeroDivisionError("of ours")
+        return decode(data, pixels)
+
+    monkeypatch.setattr(files, "decode", broken)
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError, match="of ours") as died:
+        load(Data(sources=(str(tmp_path),)), Pixels())
+    assert died.value.__notes__ == [f"while decoding {tmp_path}/cat/17.png"]
+    assert threading.active_count() == before
 
 
 def test_warning_filters_are_as_before_whatever_threads_do() -> None:

@@ -138,12 +138,20 @@ def _row(job: Job, known: Known | None, row: int) -> Row:
         record["state"] = UNREAD
         return Row(record, None, (str(error),))
     if known is None:
-        return _checked_name(job, row, job.make(row, data))
+        return _checked_name(job, row, _made(job, row, data))
     record["content"] = content = content_of(data)
-    made = known.by_content(content) or job.make(row, data)
+    made = known.by_content(content) or _made(job, row, data)
     for field in ("name", "size", "modified", "changed", "inode", "settled", "content"):
         made.record[field] = record[field]
     return _checked_name(job, row, made)
+
+
+def _made(job: Job, row: int, data: bytes) -> Row:
+    try:
+        return job.make(row, data)
+    except Exception as error:
+        error.add_note(f"while decoding {job.stored.address(row)}")  # the trace of a thread does not say which file it was at
+        raise
 
 
 def _checked_name(job: Job, row: int, made: Row) -> Row:
