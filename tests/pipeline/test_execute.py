@@ -10,9 +10,10 @@ from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung import workbench
 from rung.data.load import load
+from rung.errors import RecipeError
 from rung.pipeline.execute import _signals, computing, random_states_kept
 from rung.pipeline.own_parts import OwnParts
-from rung.pipeline.prepare import prepare
+from rung.pipeline.prepare import prepare, resolve_compute
 from rung.recipe import Compute
 
 
@@ -78,10 +79,20 @@ def test_exact_on_the_processor_changes_nothing_but_is_kept(tmp_path, monkeypatc
 
 def test_exact_on_a_gpu_holds_torch_to_deterministic_algorithms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     for exact in (False, True):
         with computing(Compute(device="cuda", threads=1, exact=exact)):
             assert torch.are_deterministic_algorithms_enabled() is exact
-    assert not torch.are_deterministic_algorithms_enabled()
+            assert torch.backends.cudnn.benchmark is not exact
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with computing(Compute(device="cuda", threads=1, exact=True)):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled(), "what the user has set stays"
+    finally:
+        torch.use_deterministic_algorithms(False)
     wanted = recipes.change(small(), {"compute.exact": True})
     assert prepare(wanted, load(wanted.data, wanted.pixels), OwnParts()).recipe.compute.exact
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "what the user has set stays"
@@ -98,3 +109,17 @@ def test_the_random_states_of_all_gpus_are_kept_where_a_seed_reaches_them(
     with random_states_kept(Compute(device=device)):
         pass
     assert kept == [expected]
+
+
+def test_exact_is_refused_where_cuda_has_started_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    wanted = Compute(device="cuda", precision="float32", threads=1, exact=True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    with pytest.raises(RecipeError, match="has used the GPU already, and CUBLAS_WORKSPACE_CONFIG was not set: set it to :4096:8 before Python starts"):
+        resolve_compute(wanted, 0.0)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    assert resolve_compute(wanted, 0.0) == wanted
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert resolve_compute(wanted, 0.0) == wanted, "it was set by the one before"
+    assert os.environ.pop("CUBLAS_WORKSPACE_CONFIG") == ":4096:8"

@@ -8,7 +8,8 @@ from rung.training.environment import differences, environment
 GPU = {
     **{"rung": "0.1.0", "torch": "2.15.0", "numpy": "2.4.6", "python": "3.11", "system": "Linux", "machine": "x86_64", "processor": "Xeon"},
     **{"capability": "AVX512", "threads": 8, "onednn": True, "device": "cuda", "device_name": "H200", "cuda": "13.2", "cudnn": 92000},
-    **{"deterministic": True, "matmul_precision": "highest", "cublas_workspace": ":4096:8", "world_size": 1},
+    **{"deterministic": True, "matmul_precision": "highest", "cublas_workspace": ":4096:8", "cudnn_benchmark": False, "cudnn_tf32": True},
+    **{"cpu_settings": None, "world_size": 1},
 }
 PLANTED = [
     ("rung", "0.2.0", "the version of rung was 0.1.0 and is 0.2.0"),
@@ -28,6 +29,9 @@ PLANTED = [
     ("deterministic", False, "whether torch is held to deterministic algorithms was True and is False"),
     ("matmul_precision", "high", "the precision of float32 products was highest and is high"),
     ("cublas_workspace", None, "CUBLAS_WORKSPACE_CONFIG was :4096:8 and is none"),
+    ("cudnn_benchmark", True, "whether cuDNN chooses algorithms by the clock was False and is True"),
+    ("cudnn_tf32", False, "whether cuDNN may compute in TF32 was True and is False"),
+    ("cpu_settings", "MKL_CBWR=AVX2", "the settings of oneDNN, MKL and torch for the processor was none and is MKL_CBWR=AVX2"),
     ("world_size", 4, "the number of processes that train together was 1 and is 4"),
 ]
 
@@ -52,6 +56,16 @@ def test_several_mismatches_are_all_named_and_missing_facts_too():
         "the version of CUDA was not recorded and is 13.2",
         "later was not recorded and is 1",
     ]
+
+
+def test_what_was_not_recorded_and_is_none_is_no_difference():
+    assert differences({name: value for name, value in GPU.items() if name != "cpu_settings"}, GPU) == []
+
+
+def test_settings_of_the_processor_are_seen(monkeypatch):
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    assert environment()["cpu_settings"] == "DNNL_MAX_CPU_ISA=AVX2 MKL_CBWR=COMPATIBLE"
 
 
 def test_the_facts_are_those_of_this_process_and_come_back_from_json():

@@ -119,15 +119,18 @@ def random_states_kept(compute: Compute) -> Iterator[None]:
 @contextlib.contextmanager
 def computing(compute: Compute) -> Iterator[None]:
     """Hold torch to the recipe's threads, and on a GPU to deterministic algorithms if it asks for exactness; put all back after."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    deterministic, only_warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(int(compute.threads))
     if compute.exact and compute.device.startswith("cuda"):
         torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False  # it chooses among algorithms by the clock
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def fit_run(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +107,8 @@ class Prepared:
         return torch.from_numpy(weights).float().to(self.device())
 
 
+_CUBLAS: Final = "CUBLAS_WORKSPACE_CONFIG"
+
 # Below this many floating-point operations a step, a second thread gained nothing that was worth a machine that is not quiet (LOG.md).
 _WORTH_THREADS = 5e9
 
@@ -180,15 +183,28 @@ def resolve_compute(compute: Compute, step_flops: float) -> Compute:
         raise RecipeError(f"compute.device = '{name}' is not a device: use auto, cpu, cuda or cuda:0") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RecipeError(f"compute.device = '{name}': torch sees {torch.cuda.device_count()} CUDA devices here; use --set compute.device=cpu")
+    if compute.exact:
+        _hold_cublas(device)
     precision = compute.precision
     if precision == "auto":
         precision = "bfloat16" if _computes_in_bfloat16(device) else "float32"
     threads = compute.threads
     if threads == "auto":
         threads = _usable_processors() if step_flops >= _WORTH_THREADS else 1
-    if compute.exact:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts: without it its products may differ between runs
     return Compute(device=name, precision=precision, threads=threads, exact=compute.exact)
+
+
+def _hold_cublas(device: torch.device) -> None:
+    """Set what cuBLAS needs to give the same products every time; it is read when CUDA starts.
+
+    Raises: RecipeError if it has started without.
+    """
+    if device.type == "cuda" and torch.cuda.is_initialized() and _CUBLAS not in os.environ:  # type: ignore[no-untyped-call]
+        raise RecipeError(
+            f"compute.exact: this process has used the GPU already, and {_CUBLAS} was not set: "
+            "set it to :4096:8 before Python starts, or use rung train --exact"
+        )
+    os.environ.setdefault(_CUBLAS, ":4096:8")
 
 
 def _computes_in_bfloat16(device: torch.device) -> bool:

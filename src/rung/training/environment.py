@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-_WORDS: Final = {
+WORDS: Final = {
     "rung": "the version of rung",
     "torch": "the version of torch",
     "numpy": "the version of numpy",
@@ -27,8 +27,18 @@ _WORDS: Final = {
     "deterministic": "whether torch is held to deterministic algorithms",
     "matmul_precision": "the precision of float32 products",
     "cublas_workspace": "CUBLAS_WORKSPACE_CONFIG",
+    "cudnn_benchmark": "whether cuDNN chooses algorithms by the clock",
+    "cudnn_tf32": "whether cuDNN may compute in TF32",
+    "cpu_settings": "the settings of oneDNN, MKL and torch for the processor",
     "world_size": "the number of processes that train together",
 }
+
+
+# Variables that choose among kernels with other roundings.
+_CPU_SETTINGS: Final = (
+    "ATEN_CPU_CAPABILITY", "DNNL_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE",
+)  # fmt: skip
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:
@@ -55,18 +65,21 @@ def environment(device: str = "cpu") -> dict[str, Any]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG") if on_gpu else None,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark if on_gpu else None,
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32 if on_gpu else None,
+        "cpu_settings": " ".join(f"{name}={os.environ[name]}" for name in _CPU_SETTINGS if name in os.environ) or None,
         "world_size": torch.distributed.get_world_size() if torch.distributed.is_available() and torch.distributed.is_initialized() else 1,
     }
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return for each fact that differs the words that follow "resume is not bit-exact because"; none: the bits will be equal."""
-    names = [*_WORDS, *sorted((old.keys() | new.keys()) - _WORDS.keys())]
-    return [f"{_WORDS.get(name, name)} was {_show(old, name)} and is {_show(new, name)}" for name in names if _differs(old, new, name)]
+    names = [*WORDS, *sorted((old.keys() | new.keys()) - WORDS.keys())]
+    return [f"{WORDS.get(name, name)} was {_show(old, name)} and is {_show(new, name)}" for name in names if _differs(old, new, name)]
 
 
 def _differs(old: Mapping[str, Any], new: Mapping[str, Any], name: str) -> bool:
-    return name in old.keys() | new.keys() and (name not in old or name not in new or old[name] != new[name])
+    return old.get(name) != new.get(name)  # a fact that was not recorded then, and is none now, is no difference
 
 
 def _show(facts: Mapping[str, Any], name: str) -> str:
