@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.torture import runs
+from benchmarks.torture import runs, steps
 from benchmarks.torture.same import write_digits
 from benchmarks.torture.saves import mounted
 from rung import cli, workbench
@@ -23,6 +23,7 @@ from rung.errors import DataError, RunError
 from rung.recipe import Data
 from rung.store import lock
 from rung.store.run import Run
+from rung.training.loop import StepEnd
 
 
 class Death(BaseException):
@@ -231,6 +232,24 @@ def test_changed_data_are_found_before_a_step_and_put_back_it_goes_on(change: Ca
     assert same(run, train(tmp_path / "unbroken", photos, epochs=2))
 
 
+def test_files_that_change_and_vanish_while_it_trains_change_no_bit(tmp_path: Path) -> None:
+    """N50: they are all read before the first step."""
+    photos = tmp_path / "photos"
+    write_digits(photos, 12)
+    unbroken = train(tmp_path / "unbroken", photos, epochs=2)
+    done = []
+
+    def meddle(step: StepEnd) -> None:
+        if step.step == 1:
+            repaint(photos)
+            vanish(photos)
+            done.append(step)
+
+    run = workbench.train(photos, runs.small(), settings={"train.epochs": 2}, out=tmp_path / "runs", name="r", observe=meddle)
+    assert done
+    assert same(run, unbroken)
+
+
 def test_data_passed_in_python_must_be_passed_again_and_be_the_same(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (80, 8, 8), dtype=np.uint8)
     labels = np.arange(80) % 4
@@ -291,6 +310,12 @@ def test_no_whole_checkpoint_is_an_error_that_says_what_to_do(resume: Resume, br
     assert said.code == 2
     assert all(name in said.err for name in names)
     assert "train again with `rung train" in said.err
+
+
+def test_each_fact_that_the_bits_depend_on_is_named_where_it_differs() -> None:
+    tally = steps.mismatches()
+    assert tally.failures == []
+    assert tally.total >= 2 + 12
 
 
 def test_another_environment_is_said_at_once_and_kept(resume: Resume, broken: Run) -> None:

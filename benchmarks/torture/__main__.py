@@ -80,12 +80,20 @@ def _every_step(place: Place) -> Tally:
     return total
 
 
+def _mismatches(place: Place) -> Tally:
+    return steps.mismatches()
+
+
 def _same(place: Place) -> Tally:
     return same.same_bits(place.forks, place.work, place.of(len(same.RECIPES)))
 
 
 def _threads(place: Place) -> Tally:
     return same.same_for_threads(place.forks, place.work)
+
+
+def _same_on_gpu(place: Place) -> Tally:
+    return same.same_on_gpu(place.forks, place.work, place.of(10))
 
 
 def _disks(place: Place) -> Tally:
@@ -143,6 +151,8 @@ def _hostile(kind: str) -> Callable[[Place], Tally]:
 PROOFS: dict[str, Callable[[Place], Tally]] = {
     "same-bits": _same,
     "same-threads": _threads,
+    "same-gpu": _same_on_gpu,
+    "mismatch-named": _mismatches,
     "every-step": _every_step,
     "kills": _kills,
     "starts": _starts,

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.torture.forks import Forks
 from benchmarks.torture.runs import NAME, Training, fresh
 from benchmarks.torture.tally import Tally
+from rung.store import atomic
 
 # Every optimizer, loss and schedule, every way of keeping and sampling, both precisions; the first eight meet most of them.
 RECIPES: tuple[dict[str, Any], ...] = (
@@ -78,6 +80,27 @@ def same_bits(forks: Forks, work: Path, count: int) -> Tally:
     for number, settings in enumerate(RECIPES[:count]):
         failure = twice(forks, settings, work, test_between=number % 4 == 0)
         tally.count(failure and f"recipe {number} {settings}: {failure}")
+    return tally
+
+
+def same_on_gpu(forks: Forks, work: Path, count: int, device: str = "cuda") -> Tally:
+    """Train the first `count` recipes twice each on a GPU with --exact, and once without for its cost."""
+    tally = Tally(
+        "On a GPU `--exact` gives the same bits",
+        "as same-bits, on a GPU with compute.exact: equal SHA-256 of weights, rows and predictions; the training without is timed beside",
+    )
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        tally.note = "could not be run: torch sees no GPU here"
+        return tally
+    seconds = [0.0, 0.0]
+    for number, settings in enumerate(RECIPES[:count]):
+        wanted = {**settings, "compute.device": device, "compute.exact": True}
+        failure = twice(forks, wanted, work, test_between=number % 4 == 0)
+        tally.count(failure and f"recipe {number} {settings}: {failure}")
+        forks.run([*Training({"train.epochs": 2, **wanted, "compute.exact": False}).words(), "--name", "loose"], work / "same")
+        for place, name in enumerate(("again", "loose")):
+            seconds[place] += float(atomic.read_json(work / "same" / name / "kept.json")["fit_s"])
+    tally.note = f"training took {seconds[0] / seconds[1]:.2f} times as long as without"
     return tally
 
 

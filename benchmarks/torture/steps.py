@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from rung.pipeline.execute import fit
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, prepare
 from rung.recipe import CNN, Augment, Compute, Data, Pixels, Recipe, Split, Train
-from rung.store import atomic
+from rung.store import atomic, slots
+from rung.training.environment import WORDS
 from rung.training.journal import Interrupted, RunJournal
 
 RECIPE = Recipe(
@@ -64,6 +66,33 @@ def every_step(options: str, moments: Sequence[int] | None = None) -> Tally:
             content = _content(_trained(prepared, folder, Asked(None)), folder)
             failure = "was not stopped" if broken is not None else None if content == expected else "unequal"
             tally.count(failure and f"{options}, stopped when it asked for the {at}th time: {failure}")
+    return tally
+
+
+def mismatches() -> Tally:
+    """Plant another value for each fact that the bits depend on into a checkpoint, and go on."""
+    tally = Tally(
+        "What the bits depend on is stored, and a resume where it differs says so, naming it",
+        "each fact of a checkpoint changed, one by one, then all: the resume says `resume is not bit-exact because ..` with the fact's own words, old and new "
+        "value; with none changed it says nothing",
+    )
+    prepared = prepare(RECIPE, load(RECIPE.data, Pixels()), OwnParts())
+    with tempfile.TemporaryDirectory() as name:
+        checkpoints = Path(name) / "checkpoints"
+        _trained(prepared, Path(name), Asked(1))
+        stored = slots.fetch(checkpoints, "last")
+        assert stored is not None
+        for changed in ([], *([fact] for fact in stored.environment), list(stored.environment)):
+            planted = stored.environment | dict.fromkeys(changed, "planted")
+            slots.commit(checkpoints, "last", stored.data, stored.state, planted)
+            said: list[str] = []
+            with contextlib.suppress(Interrupted):
+                fit(prepared, RunJournal(Path(name), every_s=1e9, stop_signal=Asked(1), say=said.append))
+            shown = {fact: "none" if value is None else str(value) for fact, value in stored.environment.items()}
+            facts = "; ".join(f"{WORDS[fact]} was planted and is {shown[fact]}" for fact in changed)
+            expected = [f"resume is not bit-exact because {facts}"] if changed else []
+            tally.count(None if said == expected else f"{', '.join(changed) or 'nothing'} changed: it said {said}, not {expected}")
+    tally.note = f"{len(stored.environment)} facts: {', '.join(stored.environment)}"
     return tally
 
 
