@@ -24,6 +24,11 @@ def test_the_threads_that_read_files_change_no_bit(forks: Forks, tmp_path: Path)
     assert tally.failures == []
 
 
+def test_the_cache_of_decoded_images_changes_no_bit(tmp_path: Path) -> None:
+    tally = same.same_for_cache(tmp_path)
+    assert (tally.total, tally.failures) == (4, [])
+
+
 def test_what_else_draws_and_evaluates_in_between_changes_no_bit(tmp_path: Path) -> None:
     """A callback leaves the network in evaluation mode, answers with it, and draws from every generator."""
 

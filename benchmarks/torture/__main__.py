@@ -96,6 +96,10 @@ def _same_on_gpu(place: Place) -> Tally:
     return same.same_on_gpu(place.forks, place.work, place.of(10))
 
 
+def _same_for_cache(place: Place) -> Tally:
+    return same.same_for_cache(place.work)
+
+
 def _disks(place: Place) -> Tally:
     return limits.full_disks(place.forks, place.work, place.of(50))
 
@@ -151,6 +155,7 @@ def _hostile(kind: str) -> Callable[[Place], Tally]:
 PROOFS: dict[str, Callable[[Place], Tally]] = {
     "same-bits": _same,
     "same-threads": _threads,
+    "same-cache": _same_for_cache,
     "same-gpu": _same_on_gpu,
     "mismatch-named": _mismatches,
     "every-step": _every_step,

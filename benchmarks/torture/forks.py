@@ -32,8 +32,9 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 120.0  # a trial that takes longer hangs
 
-# No library may start a thread when it is imported, for threads do not outlive a fork; the last is for pyarrow, which pandas imports.
-THREADLESS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# No library may start a thread when it is imported, for threads do not outlive a fork (the third is for pyarrow, which pandas imports);
+# and what a trial decodes is not kept for the next.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false", "RUNG_CACHE": "off"}
 # What a training, its report and its test import before they end.
 MODULES = (
     "rung.cli", "rung.display", "rung.recipes", "rung.workbench", "rung.pipeline.execute", "rung.pipeline.reporting", "rung.pipeline.testing",
@@ -57,7 +58,7 @@ class Forks:
     """The forking process, as a context; `run` runs one trial in it at a time."""
 
     def __enter__(self) -> Self:
-        environment = os.environ | THREADLESS | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+        environment = os.environ | ENVIRONMENT | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
         self._server = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.torture.forks"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
         )

@@ -218,7 +218,7 @@ def real_deaths(work: Path, seconds: Sequence[float], whole: Unbroken) -> Tally:
 
 def real(words: Sequence[str], folder: Path, kill_after_s: float | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, and kill its group after so many seconds."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "RUNG_CACHE": "off"}
     command = [sys.executable, "-m", "rung", *words]
     with subprocess.Popen(
         command, cwd=folder, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -6,13 +6,18 @@ import hashlib
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from benchmarks.torture.forks import Forks
-from benchmarks.torture.runs import NAME, Training, fresh
+from benchmarks.torture.runs import NAME, Training, fresh, small
 from benchmarks.torture.tally import Tally
+from rung import workbench
+from rung.data import batches
+from rung.data.cache import Cache
+from rung.pipeline import prepare
 from rung.store import atomic
 
 # Every optimizer, loss and schedule, every way of keeping and sampling, both precisions; the first eight meet most of them.
@@ -122,6 +127,28 @@ def same_for_threads(forks: Forks, work: Path) -> Tally:
         found.append(digests(folder / f"of-{number}") if ended.code == 0 else {"failed": ended.err})
     tally.count(None if all(one == found[0] and len(one) == 4 for one in found) else f"unequal: {found}")
     tally.note = f"{len(found)} numbers of threads" if len(found) > 1 else "this machine has one processor: nothing was compared"
+    return tally
+
+
+def same_for_cache(work: Path) -> Tally:
+    """Train on files that are decoded, decoded and kept, found in the cache, and read from it row by row while training."""
+    tally = Tally(
+        "The cache of decoded images changes no bit",
+        "a training on a folder of PNG files without the cache; filling it; with the images mapped from it; with each batch read from it: equal SHA-256 of "
+        "weights, rows and predictions",
+    )
+    folder = fresh(work / "cache")
+    write_digits(folder / "digits", 20)
+    cache = Cache(folder / "kept", worth_s=0.0)
+    ways: dict[str, tuple[Cache | None, float]] = {"decoded": (None, 0.25), "kept": (cache, 0.25), "mapped": (cache, 0.25), "by rows": (cache, 0.0)}
+    found = {}
+    for way, (used, share) in ways.items():
+        with patch.object(prepare, "place", lambda used=used: used), patch.object(batches, "_SHARE_OF_MEMORY", share):
+            run = workbench.train(folder / "digits", small(), settings={"data.per_class": 15}, out=folder / "runs", name=way.replace(" ", "-"))
+        found[way] = digests(run.folder)
+        tally.count(None if found[way] == found["decoded"] and len(found[way]) == 4 else f"{way}: {found[way]} is not {found['decoded']}")
+    if not any((folder / "kept").rglob("*")):
+        tally.count("nothing was kept in the cache: the trials show nothing")
     return tally
 
 
