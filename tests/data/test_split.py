@@ -5,6 +5,7 @@ import pytest
 
 from rung.data.imageset import TEST, TRAIN, VALIDATION, ImageSet
 from rung.data.split import Splits, make_splits
+from rung.data.twins import Twins
 from rung.errors import DataError
 from rung.recipe import Split
 
@@ -118,3 +119,84 @@ def test_fitting_on_both_leaves_no_validation_part() -> None:
 def test_what_cannot_be_split_is_refused(images: ImageSet, split: Split, words: str) -> None:
     with pytest.raises(DataError, match=words):
         make_splits(images, split, 0)
+
+
+def twins_of(*pairs: tuple[int, int]) -> Twins:
+    return Twins(np.array(pairs, np.int64).reshape(-1, 2), np.zeros(len(pairs), bool), np.ones(len(pairs), np.float32))
+
+
+def part_of(splits: Splits, count: int) -> np.ndarray:
+    part = np.full(count, -1)
+    for number, rows in enumerate((splits.train, splits.validation, splits.test)):
+        part[rows] = number
+    return part
+
+
+def parts_are_not_parted(splits: Splits, units: list[list[int]], count: int) -> bool:
+    part = part_of(splits, count)
+    return all(len(set(part[unit].tolist())) == 1 for unit in units)
+
+
+def test_without_twins_the_parts_are_what_they_were() -> None:
+    images = made([0] * 50 + [1] * 100 + [2] * 10)
+    splits = make_splits(images, Split(), 3, twins_of())
+    assert [splits.test[:4].tolist(), splits.validation[:4].tolist()] == [[3, 4, 14, 17], [2, 5, 8, 12]]
+    folded = make_splits(images, Split(folds=5, fold=2, test_fraction=0), 3, twins_of())
+    assert folded.validation[:5].tolist() == [8, 9, 16, 24, 36]
+    assert "kept together" not in splits.how
+
+
+@pytest.mark.parametrize("split", [Split(), Split(folds=4, fold=1), Split(test_fraction=0.0), Split(validation_fraction=0.5)])
+@pytest.mark.parametrize("seed", range(4))
+def test_twins_and_groups_stay_in_one_part_and_classes_keep_their_shares(split: Split, seed: int) -> None:
+    # row 0 ~ 60 across classes, 1 = 2 = 3 by group, 3 ~ 4 links the group with a twin, ten pairs in class 1
+    groups = np.arange(160)
+    groups[[1, 2, 3]] = 1
+    pairs = [(0, 60), (3, 4), *((100 + 2 * k, 101 + 2 * k) for k in range(10))]
+    images = made([0] * 50 + [1] * 100 + [2] * 10, groups=groups)
+    splits = make_splits(images, split, seed, twins_of(*pairs))
+    assert whole(splits) == list(range(160))
+    assert parts_are_not_parted(splits, [[0, 60], [1, 2, 3, 4], *([100 + 2 * k, 101 + 2 * k] for k in range(10))], 160)
+    assert "kept together as twins or groups: 26 rows in 12 units" in splits.how
+    plain = make_splits(made([0] * 50 + [1] * 100 + [2] * 10), split, seed)
+    for name in ("validation", "test"):
+        wanted, got = (np.bincount(images.labels[getattr(s, name)], minlength=3) for s in (plain, splits))
+        assert np.abs(wanted - got).max() <= 4
+
+
+def test_large_groups_are_parted_whole_and_no_class_is_emptied() -> None:
+    # three subjects of 20 rows in each of two classes: a fifth is less than one subject
+    images = made([0] * 60 + [1] * 60, groups=np.repeat(np.arange(6), 20))
+    splits = make_splits(images, Split(test_fraction=0.0), 0)
+    assert np.bincount(images.labels[splits.validation], minlength=2).tolist() == [20, 20]
+    two = made([0] * 60 + [1] * 60, groups=np.r_[[0] * 50, [1] * 10, [2] * 55, [3] * 5])
+    small = make_splits(two, Split(test_fraction=0.0, validation_fraction=0.05), 0)
+    assert np.bincount(two.labels[small.validation], minlength=2).tolist() == [10, 5]
+    one = made([0] * 60 + [1] * 60, groups=np.r_[[0] * 60, np.arange(1, 61)])
+    assert np.bincount(one.labels[make_splits(one, Split(test_fraction=0.0), 0).validation], minlength=2).tolist() == [0, 12]
+
+
+def test_folds_of_groups_are_even() -> None:
+    images = made([0] * 100, groups=np.repeat(np.arange(10), 10))
+    sizes = [len(make_splits(images, Split(folds=5, fold=fold, test_fraction=0.0), 0).validation) for fold in range(5)]
+    assert sizes == [20] * 5
+
+
+def test_given_parts_are_left_alone_though_they_part_twins() -> None:
+    images = made([0, 1] * 6, parts=[TRAIN] * 6 + [VALIDATION] * 4 + [TEST] * 2)
+    splits = make_splits(images, Split(), 0, twins_of((0, 10), (1, 7), (2, 3)))
+    assert splits.train.tolist() == [0, 1, 2, 3, 4, 5]
+    assert splits.test.tolist() == [10, 11]
+    assert "kept together" not in splits.how
+
+
+def test_twins_can_be_left_out_of_train() -> None:
+    images = made([0, 1] * 6, parts=[TRAIN] * 6 + [VALIDATION] * 4 + [TEST] * 2)
+    twins = twins_of((0, 10), (1, 7), (2, 3), (8, 11))
+    splits = make_splits(images, Split(drop_twins=True), 0, twins)
+    assert (splits.train.tolist(), splits.validation.tolist(), splits.test.tolist()) == ([2, 3, 4, 5], [6, 7, 8, 9], [10, 11])
+    assert "left out of train: 2 rows that have a twin in another part (split.drop_twins)" in splits.how
+    both = make_splits(images, Split(drop_twins=True, fit_on="train+validation"), 0, twins)
+    assert both.train.tolist() == [1, 2, 3, 4, 5, 6, 7, 9]
+    with pytest.raises(DataError, match="the training part of made would be empty"):
+        make_splits(images, Split(drop_twins=True), 0, twins_of(*((row, 10) for row in range(6))))

@@ -97,6 +97,7 @@ class Split(Part):
     folds: Annotated[int, Field(ge=2)] | None = Field(None, description="k of k-fold validation; if not set, one split")
     fold: Annotated[int, Field(ge=0)] = Field(0, description="which of the k folds is the validation part, from 0")
     seed: Seed | None = Field(None, description="of the draws that make the parts; if not set, the recipe's seed")
+    drop_twins: bool = Field(False, description="leave out of train the images that have a near-duplicate in validation or test")
     fit_on: Literal["train", "train+validation"] = Field("train", description="rows to fit on; the second needs a fixed schedule and chooses nothing")
 
 
