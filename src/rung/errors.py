@@ -24,10 +24,6 @@ class RunError(RungError):
     """A run that cannot go on, be read or be found."""
 
 
-class ExportError(RungError):
-    """A model that cannot be written in the asked form."""
-
-
 class VerificationError(RungError):
     """Something stored does not hold what its record says."""
 
