@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rung.data import imageset
 from rung.data.imageset import grey_rows, pixel_digest, pixel_digests, test_set_key
 from rung.data.load import from_arrays
 from rung.errors import DataError
@@ -31,6 +32,22 @@ def test_a_digest_tells_content_and_shape_but_not_how_grey_is_stored() -> None:
     assert pixel_digest(image) == pixel_digest(np.repeat(image, 3, axis=2))
     assert pixel_digest(image) != pixel_digest(image.reshape(16, 4, 1))
     assert pixel_digest(image) != pixel_digest(image + np.uint8(1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_digests_of_large_images_see_every_value_and_the_shape(channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (900, 700, channels), dtype=np.uint8)
+    assert image.size > 2 * imageset._LARGE
+    seen = {pixel_digest(image), pixel_digest(image.reshape(700, 900, channels)), pixel_digest(image[::-1]), pixel_digest(image[:899])}
+    for place in [(0, 0, 0), (1, 5, channels - 1), (899, 699, 0), *((row, 7, 0) for row in range(100, 120))]:
+        changed = image.copy()
+        changed[place] ^= 1
+        seen.add(pixel_digest(changed))
+    assert len(seen) == 4 + 23
+    assert pixel_digests(np.stack([image, image[::-1]])).tolist() == [pixel_digest(image), pixel_digest(image[::-1])]
+    if channels == 1:
+        assert pixel_digest(np.repeat(image, 3, axis=2)) == pixel_digest(image)
+        assert pixel_digests(np.repeat(image[None], 3, axis=3)).tolist() == [pixel_digest(image)]
 
 
 def test_one_pixel_of_colour_is_not_grey() -> None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from rung.data.drive import steadily
-from rung.data.imageset import FORMATS
+from rung.data.imageset import FORMATS, is_grey
 from rung.data.sniff import bytes_after_end, starts_like, what_it_is
 from rung.errors import DataError
 from rung.recipe import Pixels
@@ -107,6 +107,23 @@ def decode(source: bytes | Path, pixels: Pixels) -> Decoded:
         repairs.append(f"turned by its EXIF orientation {orientation}")
     trailing = 0 if frames else bytes_after_end(data, picture.format or "")
     return Decoded(_one_channel_if_grey(image), picture.format or "", tuple(repairs), frames, trailing, (height, width), reduced, _quality(picture))
+
+
+def decode_picture(picture: Image.Image, pixels: Pixels) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Return a Pillow image as `decode` gives it, uint8 (H,W,C), and what was changed.
+
+    Raises: UnreadableImage with the reason.
+    """
+    repairs: list[str] = []
+    with _listening() as heard:
+        orientation = _orientation(picture, repairs)
+        _load(picture)
+        left = _orientation(picture, [])  # Pillow turns TIFF files itself while loading
+        image = _to_uint8(picture, pixels.background, repairs)
+        _judge(heard, repairs)
+    if orientation != 1:
+        repairs.append(f"turned by its EXIF orientation {orientation}")
+    return _one_channel_if_grey(_turned(image, left)), tuple(repairs)
 
 
 def read_file(path: Path | str) -> bytes:
@@ -268,12 +285,7 @@ def _from_float(picture: Image.Image, repairs: list[str]) -> npt.NDArray[np.uint
 
 
 def _one_channel_if_grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    if image.shape[2] == 1:
-        return image
-    for view in (image[::16, ::16], image):  # a sample first: most images are coloured
-        if not ((view[..., 0] == view[..., 1]).all() and (view[..., 0] == view[..., 2]).all()):
-            return image
-    return np.ascontiguousarray(image[..., :1])
+    return np.ascontiguousarray(image[..., :1]) if image.shape[2] == 3 and is_grey(image) else image
 
 
 def _text(error: BaseException) -> str:
