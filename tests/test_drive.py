@@ -81,12 +81,15 @@ def test_the_message_names_the_run_where_the_drive_still_knows_it(tmp_path: Path
     assert message.endswith("make room, then run the command again")
 
 
+@pytest.mark.parametrize("failures", [1, TRIES, FOR_GOOD])
 @pytest.mark.parametrize("number", drives.ERRORS)
-def test_a_drive_that_does_not_say_whether_there_is_a_recipe_loses_no_run(tmp_path: Path, number: int) -> None:
+def test_a_drive_that_does_not_say_whether_there_is_a_recipe_loses_no_run(tmp_path: Path, number: int, failures: int) -> None:
     run = create(tmp_path, "a", 0, "r")
     atomic.write_text(run.recipe, "")
-    with Drive(tmp_path, 0, FOR_GOOD, number).mounted():
+    drive = Drive(tmp_path, 0, failures, number)
+    with drive.mounted():
         run.discard()
+    assert drive.calls
     assert run.recipe.exists()
     Run(run.folder).recipe.unlink()
     run.discard()
