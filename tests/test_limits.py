@@ -23,6 +23,7 @@ def disk(tmp_path: Path):
 
 
 def test_a_full_disk_keeps_what_was_saved_and_the_run_goes_on(forks: Forks, tmp_path: Path, disk: Path) -> None:
+    """N55."""
     tally = limits.full_disks(forks, tmp_path / "work", 6)
     assert tally.failures == []
     assert not tally.note.startswith("the disk was full in 0")

@@ -32,7 +32,9 @@ LIMITS = """
   resume, rung says `resume is not bit-exact because ..`, on the terminal and in the run's kept.json.
 - On a GPU the same bits are held to by `--exact` (`compute.exact`: deterministic algorithms of torch, `CUBLAS_WORKSPACE_CONFIG=:4096:8`).
   No proof here ran on a GPU, and what `--exact` costs there has not been measured.
-- There are no worker processes: files are read by threads, so none can be killed by itself.
+- Files are read by threads, so no worker can be killed by itself (a pickled table is read by a process of its own, whose end is named with its
+  signal). A crash in a library's machine code ends the training; which signal it was and where is said, and `rung resume` goes on.
+- A stop that is asked for finishes the step first, however long a step takes.
 - A power cut is not simulated: each file is synced before it is renamed and its folder after, and killed processes are all that is tried.
 - A signal in the first hundredths of a second, before Python has come to rung's first line, ends the process in Python's own way.
 - When the kernel itself ends a process for want of memory there is no message; `rung resume` goes on.

@@ -44,6 +44,7 @@ def test_the_clock_is_in_utc(tmp_path, monkeypatch):
 
 
 def test_runs_of_one_second_get_ids_of_their_own(tmp_path, monkeypatch):
+    """N58."""
     monkeypatch.setattr(run, "datetime", Clock)
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: run.create(tmp_path, "a", 0), range(24)))

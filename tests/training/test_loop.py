@@ -183,14 +183,19 @@ def test_what_stopped_it_is_the_exit_code(digits: Any, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_optimizer_steps(digits: Any) -> None:
+    """N61."""
+
     def breaks(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
         return torch.where(targets == 3, losses * float("nan"), losses)
 
     wanted, own = gather(recipes.change(SMALL, {"augment.shift_pixels": 0.0}), None, loss=breaks)
     prepared = prepare(wanted, digits, own)
+    network = prepared.network()
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
     with pytest.raises(RunError, match=r"not finite at step 1, for \d+ of the 17 images of the batch: digits#\d+.*did not step"):
-        fit(prepared, NoJournal())
+        fit(prepared, NoJournal(), network=network)
+    assert all(torch.equal(value, before[name]) for name, value in network.named_parameters())
 
 
 def test_a_gradient_that_is_not_finite_stops_it_too(digits: Any) -> None:
