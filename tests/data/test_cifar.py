@@ -83,6 +83,18 @@ def test_rows_are_planes_of_red_green_and_blue(small: Path) -> None:
     assert images.validation_rule == "fraction"  # 50 rows are not the customary 50,000
 
 
+def test_rows_of_an_official_set_stay_though_an_image_is_in_two_classes(small: Path) -> None:
+    path = small / "cifar-10-batches-py" / "data_batch_2"
+    batch = small_batch(2, 10, bytes)
+    batch[b"data"][4] = batch[b"data"][3]
+    path.write_bytes(pickle.dumps(batch, 2))
+    images = loaded("cifar10")
+    assert len(images) == 60
+    assert images.dropped == ()
+    said = "1 images are there in two classes (such as data_batch_2#3 of 'class3' and data_batch_2#4 of 'class4'): they stay, for the set is an official one"
+    assert said in images.warnings
+
+
 def test_an_archive_is_read_as_its_folder_is(small: Path) -> None:
     expected = loaded("cifar10"), loaded("cifar100")
     for folder, archive in (("cifar-10-batches-py", "cifar-10-python.tar.gz"), ("cifar-100-python", "cifar-100-python.tar.gz")):

@@ -36,10 +36,10 @@ def test_counts_by_part_class_and_root(tmp_path: Path) -> None:
 
 def test_exact_copies_within_and_across_parts() -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
-    images[5] = images[6] = images[0]  # two copies within train
+    images[4] = images[6] = images[0]  # two copies within train
     images[15] = images[1]  # a test image that is in train
-    images[16] = images[17] = images[2]  # and two copies of another
-    images[12] = images[13]
+    images[16] = images[18] = images[2]  # and two copies of another
+    images[12] = images[10]
     labels = [0, 1] * 10
     given = from_arrays(
         images[:10], labels[:10], validation_images=images[10:14], validation_labels=labels[10:14], test_images=images[14:], test_labels=labels[14:]

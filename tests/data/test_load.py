@@ -202,7 +202,7 @@ def test_roots_of_one_name_are_told_apart_and_none_is_read_twice(tmp_path: Path)
 
 
 def test_files_and_arrays_unite(tmp_path: Path, digits_folder: Path) -> None:
-    np.savez(tmp_path / "test.npz", x=np.full((4, 8, 8), 7, np.uint8), y=np.arange(4))
+    np.savez(tmp_path / "test.npz", x=np.arange(256, dtype=np.uint8).reshape(4, 8, 8), y=np.arange(4))
     images = loaded(digits_folder, tmp_path / "test.npz", "digits")
     assert parts(images) == {"train": 2097, "validation": 0, "test": 4}
     assert images.root_names == (f"{digits_folder.parent.name}/digits", "test", "digits")

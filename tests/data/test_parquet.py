@@ -162,8 +162,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path, columns: dict[str, Any], nam
 
 @pytest.mark.extras
 def test_class_names_that_differ_between_files_are_an_error(tmp_path: Path) -> None:
-    for name, classes in (("train", ("cat", "dog")), ("test", ("dog", "cat"))):
-        write(tmp_path / f"{name}.parquet", {"image": rows(2), "label": [0, 1]}, hugging_face(classes))
+    for start, name, classes in ((0, "train", ("cat", "dog")), (2, "test", ("dog", "cat"))):
+        write(tmp_path / f"{name}.parquet", {"image": rows(2, start), "label": [0, 1]}, hugging_face(classes))
     with pytest.raises(DataError, match="name their classes differently"):
         loaded(tmp_path)
     images = loaded(tmp_path / "train.parquet", tmp_path / "test.parquet")

@@ -237,7 +237,7 @@ def test_a_table_beside_class_folders_is_not_the_data(tmp_path: Path) -> None:
     for name in NAMES:
         (tmp_path / name).mkdir()
         for k in range(2):
-            picture(k + 10 * len(name) + ord(name[0])).save(tmp_path / name / f"{k}.png")
+            picture(k + 10 * ord(name[0])).save(tmp_path / name / f"{k}.png")
     (tmp_path / "labels.csv").write_text("path,label\n")
     assert len(loaded(tmp_path)) == 4
 

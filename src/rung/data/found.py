@@ -148,6 +148,7 @@ class Found:
     images: uint8 (N,H,W,C) of one size, or encoded images.
     origin: the real path of the folder or file that was read, "" where there is none. coarse: for each class the name of its group or None.
     groups: for each row the name of its group ("": none), or None. numbered: whether classes are the numbers 0..K-1 that were found as labels.
+    official: whether the rows are those of a known benchmark, of which none is left out.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Found:
     coarse: tuple[str | None, ...] | None = None
     groups: Sequence[str] | None = None
     numbered: bool = False
+    official: bool = False
     refused: tuple[Refused, ...] = ()
     repaired: tuple[FileNote, ...] = ()
     warnings: tuple[str, ...] = ()

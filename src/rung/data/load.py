@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data import classes as naming
+from rung.data import given
 from rung.data import sources as reading
 from rung.data.cache import Cache
 from rung.data.files import Fitted, check_left_out, decode_files, fit_array, together
@@ -17,6 +18,7 @@ from rung.data.formats import arrays
 from rung.data.found import Found, Progress, Stored
 from rung.data.imageset import FACTS, PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
 from rung.data.pixels import fit_all
+from rung.data.twice import without_contradictions
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Layout, Pixels
@@ -46,19 +48,22 @@ def from_arrays(
     pixels: Pixels | None = None,
     name: str = "arrays",
 ) -> ImageSet:
-    """Return images (N,H,W,C), (N,C,H,W), (N,H,W) or flat rows, and labels, as one ImageSet.
+    """Return images (N,H,W,C), (N,C,H,W), (N,H,W), flat rows or a list of Pillow images, and labels, as one ImageSet.
 
-    Values are uint8, or floating point in 0..1. Labels are whole numbers 0..K-1, one-hot rows or names; `classes` names
+    Arrays and tensors hold uint8, or floating point in 0..1. Labels are whole numbers 0..K-1, one-hot rows or names; `classes` names
     the numbers, and the ImageSet keeps its order. Raises: DataError where they do not fit.
     """
-    given = {"train": (images, labels), "validation": (validation_images, validation_labels), "test": (test_images, test_labels)}
-    parts = {}
-    for part, (x, y) in given.items():
+    pixels = pixels or Pixels()
+    both = {"train": (images, labels), "validation": (validation_images, validation_labels), "test": (test_images, test_labels)}
+    parts, notes = {}, []
+    for part, (x, y) in both.items():
         if (x is None) != (y is None):
             raise DataError(f"{part}_images and {part}_labels belong together: only the {'labels' if x is None else 'images'} were given")
         if x is not None and y is not None:
-            parts[part] = (x, y)
-    return finish([arrays.found(parts, classes, layout, name)], Data(), pixels or Pixels())
+            own, repaired = given.images(x, pixels, part)
+            parts[part] = (own, given.plain(y))
+            notes += repaired
+    return finish([replace(arrays.found(parts, classes, layout, name), repaired=tuple(notes))], Data(), pixels)
 
 
 def image_array(images: npt.ArrayLike, pixels: Pixels, channels: int) -> npt.NDArray[np.uint8]:
@@ -68,7 +73,7 @@ def image_array(images: npt.ArrayLike, pixels: Pixels, channels: int) -> npt.NDA
     """
     if not isinstance(pixels.size, int):
         raise RecipeError("pixels.size = 'auto' is not known yet: take the recipe of the run, where it is resolved")
-    return fit_all(arrays.as_images(images)[0], pixels.size, channels, pixels)
+    return fit_all(arrays.as_images(given.plain(images))[0], pixels.size, channels, pixels)
 
 
 def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progress | None = None, cache: Cache | None = None) -> ImageSet:
@@ -186,7 +191,8 @@ def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Prog
         if progress:
             progress(done, total)
     sources = [f.take(d.rows) for f, d in zip(sources, decoded, strict=True)]
-    refused = [r for f, d in zip(sources, decoded, strict=True) for r in (*f.refused, *d.refused)]
+    sources, decoded, twice, warnings = without_contradictions(sources, decoded)
+    refused = [r for f, d in zip(sources, decoded, strict=True) for r in (*f.refused, *d.refused)] + twice
     labels = np.concatenate([f.labels for f in sources])
     check_left_out(refused, labels, sources[0].classes, strict)
     images, grey = together(decoded, pixels), sum(d.grey for d in decoded)
@@ -210,7 +216,7 @@ def _together(sources: list[Found], pixels: Pixels, strict: bool, progress: Prog
         coarse=None if coarse is None or None in coarse else tuple(c for c in coarse if c is not None),
         dropped=tuple(FileNote(r.path, r.reason) for r in refused),
         repaired=tuple(note for f, d in zip(sources, decoded, strict=True) for note in (*f.repaired, *d.repaired)),
-        warnings=tuple(w for f, d in zip(sources, decoded, strict=True) for w in (*f.warnings, *d.warnings)),
+        warnings=(*(w for f, d in zip(sources, decoded, strict=True) for w in (*f.warnings, *d.warnings)), *warnings),
         remarks=(*(r for f in sources for r in f.remarks), *remarks),
         readings=tuple(d.reading for d in decoded if d.reading is not None),
     )

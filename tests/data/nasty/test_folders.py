@@ -67,6 +67,23 @@ def test_n08_images_beside_class_folders_have_no_class(tmp_path: Path) -> None:
         loaded(tmp_path / "loose")
 
 
+def test_n10_the_same_image_in_two_classes_is_left_out_as_a_pair(tmp_path: Path) -> None:
+    photos = built(tmp_path, "n10")
+    images = loaded(photos)
+    assert [(note.path, note.reason) for note in images.dropped] == [
+        ("cat/0.png", "is the same image as dog/copy.png, which is of class 'dog'"),
+        ("dog/copy.png", "is the same image as cat/0.png, which is of class 'cat'"),
+    ]
+    assert len(images) == len(images.digests) == len(images.sources) == 2 * PER_CLASS - 1
+    assert np.array_equal(images.images[images.sources.index("dog/3.png")], np.asarray(picture(1003)))
+    with pytest.raises(DataError, match=r"cat/0\.png is the same image as dog/copy\.png.*data\.strict allows none"):
+        loaded(photos, strict=True)
+    for k in range(2):
+        (photos / "dog" / f"more{k}.png").write_bytes((photos / "cat" / f"{k + 1}.png").read_bytes())
+    with pytest.raises(DataError, match=r"class 'cat' would lose 3 of 24 images, more than 5%: cat/0\.png is the same image as dog/copy\.png"):
+        loaded(photos)
+
+
 @pytest.mark.parametrize(("given", "low", "high"), [((1, 2, 3), 1, 3), ((-1, 0, 1), -1, 1), ((0, 1, 3), 0, 3)])
 def test_n12_labels_out_of_range_show_range_found_and_expected(given: tuple[int, ...], low: int, high: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)

@@ -115,6 +115,7 @@ def _found(name: str, batches: list[_Batch], labels: list[npt.NDArray[np.int64]]
     customary = int((parts == TRAIN).sum()) == _CUSTOMARY_TRAINING_ROWS
     return Found(
         name=name,
+        official=True,
         images=images,
         labels=np.concatenate(labels),
         classes=classes,

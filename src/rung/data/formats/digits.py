@@ -18,6 +18,7 @@ def read() -> Found:
     count = len(bunch.target)
     return Found(
         name="digits",
+        official=True,
         images=np.rint(bunch.images * 255 / 16).astype(np.uint8)[..., None],
         labels=bunch.target.astype(np.int64),
         classes=tuple(str(d) for d in range(10)),

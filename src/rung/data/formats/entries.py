@@ -52,8 +52,8 @@ class Gate:
         return RAW if os.path.splitext(path)[1].lower() in RAW_SUFFIXES else None
 
     def outside(self, path: str) -> str | None:
-        """Return the real path of what lies out of the folder, else None."""
-        real = os.path.realpath(path)
+        """Return the real path of what lies out of the folder, else None; raises OSError where it does not exist."""
+        real = steadily(shown(path), lambda: os.path.realpath(path, strict=True))
         return None if real == self.base or real.startswith(self.base.rstrip(os.sep) + os.sep) else real
 
     def why_not_out(self, path: str, real: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -173,7 +174,8 @@ def _read_root(pile: _Pile, below: str, number: int, index: dict[str, int], empt
 def _walk(pile: _Pile, below: str, label: int, root: int) -> None:
     """Gather the image files of one class folder and its subfolders, each folder once."""
     place = os.path.join(pile.base, below)
-    real = pile.gate.outside(place) if os.path.islink(place) else None
+    is_link = stat.S_ISLNK(steadily(shown(place), lambda: os.lstat(place)).st_mode)
+    real = pile.gate.outside(place) if is_link else None
     if real and (reason := pile.gate.why_not_out(place, real)):
         pile.refused.append(Refused(shown(below), reason, label))
         return

@@ -152,6 +152,7 @@ class _Groups:
 
     def __init__(self, file: ParquetFile, path: Path, column: str) -> None:
         self._file, self.path, self.column = file, path, column
+        self.place = os.path.realpath(path)
         counts = [file.metadata.row_group(k).num_rows for k in range(file.metadata.num_row_groups)]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self._kept: dict[int, Any] = {}
@@ -197,10 +198,10 @@ class _Encoded(Stored):
         return None
 
     def address(self, row: int) -> str:
-        return f"{os.path.realpath(self.groups.path)}#{self.groups.column}#{self.rows[row]}"
+        return f"{self.groups.place}#{self.groups.column}#{self.rows[row]}"
 
     def stamp(self, row: int) -> Stamp | None:
-        return stamp_of(str(self.groups.path))
+        return stamp_of(self.groups.place)
 
     def take(self, rows: npt.NDArray[np.int64]) -> _Encoded:
         return replace(self, rows=self.rows[rows])
