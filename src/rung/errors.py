@@ -17,7 +17,11 @@ class RecipeError(RungError):
 
 
 class DataError(RungError):
-    """Images or labels that cannot be used as they are."""
+    """Images or labels that cannot be used as they are; check: the check of the data that looks for this mistake, "" where none does."""
+
+    def __init__(self, message: str = "", check: str = "") -> None:
+        super().__init__(message)
+        self.check = check
 
 
 class RunError(RungError):

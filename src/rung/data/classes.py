@@ -93,6 +93,7 @@ def check_spelling(classes: Sequence[str], presence: npt.NDArray[np.bool_], root
                 in_a, in_b = (root_names[int(presence[k].argmax())] for k in (a, b))
                 raise DataError(
                     f"class names differ between {in_a} and {in_b}: '{classes[a]}' there, closest match '{classes[b]}' here: "
-                    f"give both one spelling, or merge them with data.classes"
+                    f"give both one spelling, or merge them with data.classes",
+                    "classes",
                 )
     return warnings

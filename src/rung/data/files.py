@@ -118,11 +118,12 @@ def check_left_out(refused: Sequence[Refused], labels: npt.NDArray[np.int64], cl
     for label, count in sorted(Counter(r.label for r in refused).items()):
         of_class = [r for r in refused if r.label == label]
         if remain[label] == 0:
-            raise DataError(f"no image of class '{classes[label]}' can be used: {_listed(of_class)}")
+            raise DataError(f"no image of class '{classes[label]}' can be used: {_listed(of_class)}", "files")
         if count > MAX_LEFT_OUT_FRACTION * (count + remain[label]):
             raise DataError(
                 f"class '{classes[label]}' would lose {count} of {count + remain[label]} images, more than {MAX_LEFT_OUT_FRACTION:.0%}: {_listed(of_class)}; "
-                f"mend or remove them"
+                f"mend or remove them",
+                "files",
             )
 
 

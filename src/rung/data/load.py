@@ -104,7 +104,8 @@ def _check_numbers(found: Sequence[Found]) -> None:
         low, high = min(int(own.min()) for own in labels), max(int(own.max()) for own in labels)
         raise DataError(
             f"labels run from {low} to {high} ({', '.join(f.name for f in found)}): expected whole numbers from 0, none left out; "
-            f"if these numbers are names of classes, write them as words"
+            f"if these numbers are names of classes, write them as words",
+            "label-range",
         )
 
 
@@ -128,7 +129,7 @@ def _without_empty(sources: list[Found], allowed: bool) -> list[Found]:
     if not empty:
         return sources
     if not allowed:
-        raise DataError(f"{len(empty)} classes have no image: {', '.join(empty[:20])}; leave them out with --set data.allow_empty_classes=true")
+        raise DataError(f"{len(empty)} classes have no image: {', '.join(empty[:20])}; leave them out with --set data.allow_empty_classes=true", "classes")
     kept = {name: (name,) for k, name in enumerate(classes) if k in used}
     names, to = naming.mapping(kept, classes)
     coarse = sources[0].coarse
@@ -154,7 +155,7 @@ def _check_classes(sources: list[Found]) -> list[str]:
         presence[found.labels, found.roots + offset] = True
     warnings = naming.check_spelling(classes, presence, root_names)
     if len(classes) < 2:
-        raise DataError(f"there is only one class, {', '.join(classes)}: two are needed to tell apart")
+        raise DataError(f"there is only one class, {', '.join(classes)}: two are needed to tell apart", "classes")
     counts = np.stack([np.bincount(labels[parts == part], minlength=len(classes)) for part in range(len(PARTS))])
     if not counts[TRAIN].any():
         given = ", ".join(PARTS[p] for p in (VALIDATION, TEST) if counts[p].any())
@@ -163,7 +164,7 @@ def _check_classes(sources: list[Found]) -> list[str]:
     for part in (TEST, VALIDATION):
         for label in np.flatnonzero((counts[part] > 0) & (counts[TRAIN] == 0)):
             where = f"the {PARTS[part]} part ({counts[part][label]} images)"
-            raise DataError(f"class '{classes[label]}' is in {where} but not in train: {did_you_mean(classes[label], trained)}")
+            raise DataError(f"class '{classes[label]}' is in {where} but not in train: {did_you_mean(classes[label], trained)}", "classes")
         absent = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts[TRAIN] > 0))]
         if counts[part].any() and absent:
             warnings.append(f"{len(absent)} classes have no image in the {PARTS[part]} part: {', '.join(absent[:10])}")

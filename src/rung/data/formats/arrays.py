@@ -108,7 +108,7 @@ def _shaped(values: Array, layout: Layout, name: str) -> Array:
             raise DataError(f"{name} has the shape {values.shape}, which is not {_AXES[layout]} as data.layout = '{layout}' says: no 1 or 3 channels there")
         fits = [layout]
     if len(fits) == 2:
-        raise DataError(f"{name} has the shape {values.shape}, which can be two things: {_either(fits)}")
+        raise DataError(f"{name} has the shape {values.shape}, which can be two things: {_either(fits)}", "layout")
     if not fits:
         raise DataError(f"{name} has the shape {values.shape}: expected 1 or 3 channels, as (N,H,W,C) or (N,C,H,W)")
     return values if fits[0] == "hwc" else values.transpose(0, 2, 3, 1)
@@ -130,7 +130,7 @@ def _rows(values: Array, layout: Layout, name: str) -> Array:
         return as_pixels
     steps = [float(np.abs(np.diff(v[:256].astype(np.float64), axis=2)).mean()) for v in (as_planes, as_pixels)]
     hint = f"; neighbouring pixels differ by {steps[0]:.3g} as planes and by {steps[1]:.3g} as interleaved, and real images are smooth"
-    raise DataError(f"{name} has rows of {width} values, which can be two things: {_either(['planes', 'interleaved'])}{hint}")
+    raise DataError(f"{name} has rows of {width} values, which can be two things: {_either(['planes', 'interleaved'])}{hint}", "layout")
 
 
 def _either(kinds: Sequence[str]) -> str:
@@ -145,18 +145,18 @@ def _to_uint8(values: Array, name: str) -> tuple[npt.NDArray[np.uint8], str | No
         return values.astype(np.uint8) * np.uint8(255), "true and false became 255 and 0"
     if kind == "f":
         if not np.isfinite(values).all():
-            raise DataError(f"{name} holds {int((~np.isfinite(values)).sum())} values that are not finite (NaN or infinite)")
+            raise DataError(f"{name} holds {int((~np.isfinite(values)).sum())} values that are not finite (NaN or infinite)", "odd-images")
         # A smaller maximum may be a white of its own, as 16 is that of scikit-learn's digits.
         if low >= 0 and 128 <= high <= 255 and (values == np.rint(values)).all():
             return values.astype(np.uint8), "whole floating point values in 0..255 were taken as they are"
         if low < 0 or high > 1:
-            raise DataError(f"{name} holds floating point values from {low:g} to {high:g}: give 0..1, or 0..255 as uint8")
+            raise DataError(f"{name} holds floating point values from {low:g} to {high:g}: give 0..1, or 0..255 as uint8", "odd-images")
         return np.rint(values * 255).astype(np.uint8), "floating point values in 0..1 became round(v * 255)"
     if values.dtype == np.uint16 and high > 255:
         return (values >> 8).astype(np.uint8), "16-bit values became 8-bit, v / 256"
     if kind in "iu" and low >= 0 and high <= 255:
         return values.astype(np.uint8), None
-    raise DataError(f"{name} holds values from {low} to {high} ({values.dtype}): give 0..255 as uint8, or 0..1 as floating point")
+    raise DataError(f"{name} holds values from {low} to {high} ({values.dtype}): give 0..255 as uint8, or 0..1 as floating point", "odd-images")
 
 
 def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None) -> tuple[list[npt.NDArray[np.int64]], tuple[str, ...]]:
@@ -171,7 +171,8 @@ def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None
         return _named([values.astype(str) for values in read], list(arrays), classes)
     wide = {values.shape[1] for values in read if values.ndim == 2}
     if len(wide) > 1 or (wide and classes is not None and len(classes) not in wide):
-        raise DataError(f"one-hot labels have {' and '.join(map(str, sorted(wide)))} columns" + (f" for {len(classes)} classes" if classes is not None else ""))
+        many = f" for {len(classes)} classes" if classes is not None else ""
+        raise DataError(f"one-hot labels have {' and '.join(map(str, sorted(wide)))} columns{many}", "label-range")
     labels = [_from_one_hot(values, name) if values.ndim == 2 else values.astype(np.int64) for name, values in zip(arrays, read, strict=True)]
     low, high = min(int(v.min()) for v in labels), max(int(v.max()) for v in labels)
     where = f"labels run from {low} to {high} ({', '.join(arrays)})"
@@ -179,10 +180,10 @@ def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None
         classes = [str(k) for k in range(next(iter(wide)))]
     if classes is None:
         if low < 0 or high >= max(1000, sum(len(v) for v in labels)):
-            raise DataError(f"{where}: expected whole numbers from 0, none left out")
+            raise DataError(f"{where}: expected whole numbers from 0, none left out", "label-range")
         classes = [str(k) for k in range(high + 1)]
     if low < 0 or high >= len(classes):
-        raise DataError(f"{where}: expected 0..{len(classes) - 1} for {len(classes)} classes")
+        raise DataError(f"{where}: expected 0..{len(classes) - 1} for {len(classes)} classes", "label-range")
     return labels, tuple(classes)
 
 
@@ -201,7 +202,7 @@ def _plain(values: npt.ArrayLike, name: str) -> Array:
         array = np.char.decode(array, "utf-8")
     if array.dtype.kind == "f" and not (np.isfinite(array) & (array == np.rint(array))).all():
         wrong = array[~(np.isfinite(array) & (array == np.rint(array)))].flat[0]
-        raise DataError(f"{name} holds {wrong:g}, which is not a whole number: labels must be classes")
+        raise DataError(f"{name} holds {wrong:g}, which is not a whole number: labels must be classes", "label-range")
     if array.dtype.kind not in "iubfU":
         raise DataError(f"{name} is of type {array.dtype}: labels must be whole numbers or text")
     return array if array.dtype.kind == "U" else array.astype(np.int64)
@@ -210,7 +211,7 @@ def _plain(values: npt.ArrayLike, name: str) -> Array:
 def _from_one_hot(values: Array, name: str) -> npt.NDArray[np.int64]:
     wrong = np.flatnonzero(((values != 0) & (values != 1)).any(axis=1) | (values.sum(axis=1) != 1))
     if len(wrong):
-        raise DataError(f"{name} is not one-hot: row {wrong[0]} is {values[wrong[0]].tolist()}, expected one 1 and else 0")
+        raise DataError(f"{name} is not one-hot: row {wrong[0]} is {values[wrong[0]].tolist()}, expected one 1 and else 0", "label-range")
     hot: npt.NDArray[np.int64] = values.argmax(axis=1)
     return hot
 
@@ -226,7 +227,7 @@ def _named(read: list[Array], arrays: Sequence[str], classes: Sequence[str] | No
     if unknown and all(name.isdecimal() and name.isascii() for name in used):
         return as_labels({name: values.astype(np.int64) for name, values in zip(arrays, read, strict=True)}, classes)
     if unknown:
-        raise DataError(f"labels ({', '.join(arrays)}) name the class '{unknown[0]}': {did_you_mean(unknown[0], classes)}")
+        raise DataError(f"labels ({', '.join(arrays)}) name the class '{unknown[0]}': {did_you_mean(unknown[0], classes)}", "classes")
     position = {name: k for k, name in enumerate(classes)}
     return [np.array([position[str(v)] for v in values], np.int64) for values in read], tuple(classes)
 

@@ -73,7 +73,7 @@ class _Batch:
         if labels.shape != (count,):
             raise DataError(f"CIFAR file {self.file} has {count} images and {labels.size} labels ({key}): it is not an official file")
         if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
-            raise DataError(f"CIFAR file {self.file}: {key} should be 0..{classes - 1}, found {labels.min()}..{labels.max()}")
+            raise DataError(f"CIFAR file {self.file}: {key} should be 0..{classes - 1}, found {labels.min()}..{labels.max()}", "label-range")
         return labels.astype(np.int64)
 
     def names(self, key: str) -> tuple[str, ...]:

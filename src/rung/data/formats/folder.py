@@ -85,7 +85,8 @@ def read(path: Path, allow_empty_classes: bool = False, follow_links: bool = Fal
     if empty and not allow_empty_classes:
         raise DataError(
             f"{len(empty)} class {'folder is' if len(empty) == 1 else 'folders are'} empty: {', '.join(empty[:20])}"
-            f"{' ..' if len(empty) > 20 else ''}; fill or remove them, or leave them out with --set data.allow_empty_classes=true"
+            f"{' ..' if len(empty) > 20 else ''}; fill or remove them, or leave them out with --set data.allow_empty_classes=true",
+            "classes",
         )
     remarks = [f"{len(empty)} empty class folders were left out: {', '.join(empty)}"] if empty else []
     return _found(pile, name, index, [r[0] for r in roots], np.array([r[2] for r in roots], np.int8), remarks)

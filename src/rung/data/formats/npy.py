@@ -59,7 +59,7 @@ def read(paths: Sequence[Path], name: str, layout: Layout) -> Found:
     try:
         return arrays.found(values, classes, layout, name, pairs, os.path.realpath(folder if len(paths) > 1 else paths[0]))
     except DataError as error:
-        raise DataError(f"{folder}: {error}") from None
+        raise DataError(f"{folder}: {error}", error.check) from None
 
 
 def _name(path: Path) -> _Name:

@@ -45,7 +45,7 @@ def read(path: Path, layout: Layout = "auto") -> Found:
     try:
         return found(parts, classes, layout, path.stem, pairs, os.path.realpath(path))
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}", error.check) from None
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
