@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from rung import cli
+from tests.data.nasty import tree
 
 QUICK = ["--set", "train.epochs=2", "--set", "data.per_class=20", "--set", "compute.threads=1"]
 
@@ -388,6 +389,20 @@ def test_n06_fewer_images_than_a_batch_is_a_warning(rung: Rung, tmp_path: Path) 
     said = rung("train", "digits", "--recipe", "digits", "--set", "data.per_class=5", "--set", "train.epochs=1", "--out", tmp_path)
     assert said.code == 0
     assert "train.batch_size = 64 is more than the" in said.out
+    strict = rung("train", "digits", "--recipe", "digits", "--set", "data.per_class=5", "--out", tmp_path / "none", "--strict")
+    assert strict.code == 2
+    assert "data.strict allows no warning: train.batch_size = 64 is more than the" in strict.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_strict_stops_at_what_would_be_left_out(rung: Rung, tmp_path: Path) -> None:
+    folder = tree.photos(tmp_path)
+    assert rung("data", folder, "--strict").code == 0
+    (folder / "cat" / "none.png").write_bytes(b"")
+    assert rung("data", folder).code == 3
+    said = rung("data", folder, "--strict")
+    assert said.code == 2
+    assert "cat/none.png is empty (0 bytes); data.strict allows none" in said.err
 
 
 def test_what_does_nothing_in_a_recipe_is_said_before_the_training_and_kept(rung: Rung, tmp_path: Path) -> None:

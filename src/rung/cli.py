@@ -31,7 +31,10 @@ app = typer.Typer(
 )
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="DATA", help="digits, cifar10, cifar100, cifar100:CLASS, a folder of class folders or an .npz file; several are united.")
+    list[str],
+    typer.Argument(
+        metavar="DATA", help="digits, cifar10, cifar100, cifar100:CLASS, a folder of class folders, a table (.csv, .parquet, .pkl), .npz, .npy; or several."
+    ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the beginning of its id.")]
 RecipeName = Annotated[str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe by name, a recipe.toml, or file.py:function.")]
@@ -44,6 +47,7 @@ Size = Annotated[int | None, typer.Option("--size", metavar="PIXELS", min=1, hel
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", metavar="SECONDS", min=0, help="Seconds between checkpoints; changes no result.")]
 
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that would be left out, and at the first warning of the data.")]
 Exact = Annotated[bool, typer.Option("--exact", help="The same bits every time on a GPU too, slower (compute.exact = true).")]
 
 _begun: list[Run] = []  # the run that this process is at work on, for the words of a process that is stopped
@@ -63,10 +67,10 @@ def _main(
         raise typer.Exit
 
 
-def _settings(texts: Iterable[str] | None) -> dict[str, Any]:
+def _settings(texts: Iterable[str] | None, strict: bool = False) -> dict[str, Any]:
     from rung.recipe import setting
 
-    return dict(setting(text) for text in texts or ())
+    return dict(setting(text) for text in texts or ()) | ({"data.strict": True} if strict else {})
 
 
 @app.command(epilog="Example: rung train photos/ --set train.epochs=30 --seed 1")
@@ -84,6 +88,7 @@ def train(
     out: Root = DEFAULT_ROOT,
     checkpoint_seconds: CheckpointSeconds = 30.0,
     exact: Exact = False,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier, score it, and write its report. DATA may be a run's recipe.toml: that does the run again."""
@@ -94,7 +99,7 @@ def train(
         run = workbench.train(
             source,
             recipe,
-            settings=_settings(settings) | ({"compute.exact": True} if exact else {}),
+            settings=_settings(settings, strict) | ({"compute.exact": True} if exact else {}),
             seed=seed,
             classes=classes,
             grey=grey,
@@ -151,7 +156,15 @@ def _where(run: Run) -> dict[str, str]:
 
 
 @app.command(epilog="Example: rung data photos/ --size 64")
-def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Size = None, settings: Settings = None, as_json: AsJson = False) -> None:
+def data(
+    sources: Sources,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    settings: Settings = None,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
     """Describe data: counts, size, what is left out or repaired.
 
     Exit code 3 if files were left out.
@@ -159,7 +172,7 @@ def data(sources: Sources, classes: Classes = None, grey: Grey = False, size: Si
     from rung import display, workbench
 
     with display.bars(quiet=as_json) as bars:
-        images = workbench.load(*sources, classes=classes, grey=grey, size=size, settings=_settings(settings), progress=bars.reading)
+        images = workbench.load(*sources, classes=classes, grey=grey, size=size, settings=_settings(settings, strict), progress=bars.reading)
     report = workbench.describe(images)
     if as_json:
         typer.echo(json.dumps({**report.to_json(), "readings": [asdict(reading) for reading in images.readings]}))

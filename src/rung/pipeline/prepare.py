@@ -22,7 +22,7 @@ from rung.data.cache import place
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
-from rung.errors import RecipeError, did_you_mean
+from rung.errors import DataError, RecipeError, did_you_mean
 from rung.evaluate.costs import parse_costs
 from rung.models.build import build, flops
 from rung.pipeline.own_parts import OwnParts, explained
@@ -152,10 +152,13 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
 
 
 def _idle_here(recipe: Recipe, images: ImageSet, splits: Splits) -> list[str]:
-    """Return what of a recipe does nothing with these images."""
+    """Return what of a recipe does nothing with these images. Raises: DataError for fewer images than a batch where data.strict is set."""
     said = []
     if len(splits.train) < recipe.train.batch_size:
-        said.append(f"train.batch_size = {recipe.train.batch_size} is more than the {len(splits.train)} training images: each step takes them all")
+        few = f"train.batch_size = {recipe.train.batch_size} is more than the {len(splits.train)} training images: each step takes them all"
+        if recipe.data.strict:
+            raise DataError(f"data.strict allows no warning: {few}")
+        said.append(few)
     tests, validations = (images.parts == TEST).sum(), (images.parts == VALIDATION).sum()
     if tests and recipe.split.test_fraction != Split().test_fraction:
         said.append(f"split.test_fraction = {recipe.split.test_fraction} does nothing: the data bring a test part of {tests:,} images")
