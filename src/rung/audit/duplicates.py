@@ -2,24 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
 from rung.audit.material import Material, across, shown
-from rung.audit.problem import Problem
+from rung.audit.problem import Problem, Severity
+from rung.data.imageset import PARTS
+from rung.words import percent, plural
+
+_GRAVE: Final = 0.25  # share of a part that has twins in train, above which its scores mean nothing
+_SOME: Final = 0.01  # share of rows with a twin in their own part, above which they weigh
+_WORDS: Final = {
+    True: ("exact-duplicates", "equal to an image", "equal images"),
+    False: ("near-duplicates", "nearly the same as an image", "nearly the same images"),
+}
 
 
 def exact(material: Material) -> list[Problem]:
-    """Images that are there twice, pixel for pixel: in one part, in two parts, in two classes."""
-    pairs = material.twins.pairs[material.twins.exact]
-    problems = []
+    """Exact duplicates: images that are there twice, pixel for pixel, in one part, in two parts or in two classes."""
+    return _problems(material, True)
+
+
+def near(material: Material) -> list[Problem]:
+    """Near-duplicates: one picture saved again, resized, flipped, cropped, turned or brightened, in one part, in two parts or in two classes."""
+    return _problems(material, False)
+
+
+def _problems(material: Material, exact: bool) -> list[Problem]:
+    which = material.twins.exact == exact
+    pairs = material.twins.pairs[which][np.argsort(-material.twins.likeness[which], kind="stable")]
+    return [*_between_classes(material, pairs, exact), *_between_parts(material, pairs, exact), *_inside(material, pairs, exact)]
+
+
+def _between_classes(material: Material, pairs: npt.NDArray[np.int64], exact: bool) -> Iterator[Problem]:
+    labels, names = material.images.labels, material.images.classes
+    differing = pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]]
+    if len(differing):
+        check, _, images = _WORDS[exact]
+        one, other = differing[0]
+        example = f"{material.images.sources[one]} is labelled {names[labels[one]]}, {material.images.sources[other]} {names[labels[other]]}"
+        yield Problem(
+            check,
+            "warning",
+            f"{plural(len(differing), 'pair')} of {images} {'is' if len(differing) == 1 else 'are'} in two classes ({example}).",
+            "One of the labels is wrong, or the picture shows both: correct it where the labels are kept, or leave both out.",
+            shown(differing),
+            len(differing),
+            {"pairs": len(differing)},
+        )
+
+
+def _between_parts(material: Material, pairs: npt.NDArray[np.int64], exact: bool) -> Iterator[Problem]:
+    """Say how many rows of a later part have a twin in an earlier one; a row counts once, whatever number of twins it has."""
+    check, same_as, _ = _WORDS[exact]
     for low, high, between in across(pairs, material.part_of()):
-        if len(between):
-            problems.append(
-                Problem(
-                    "exact-duplicates",
-                    "warning",
-                    f"{len(between)} pairs of equal images lie between {low} and {high}.",
-                    f"Leave the copies out of {low}: --set data.drop_twins=true.",
-                    shown(between),
-                    len(between),
-                )
+        if not len(between):
+            continue
+        part = material.part_of()
+        rows = np.unique(between[part[between] == PARTS.index(high)])
+        total = len(getattr(material.splits, high))
+        share = len(rows) / total
+        severity: Severity = "error" if share >= _GRAVE else "warning"
+        if low == "train":
+            advice = (
+                f"Scores on {high} lean to the optimistic side; those without these images stand beside them. "
+                "To leave the twins out of train: --set split.drop_twins=true."
             )
-    return problems
+        else:
+            advice = "What is chosen on validation fits these test images too well: let rung make the parts, or remove them from one."
+        yield Problem(
+            check,
+            severity,
+            f"{plural(len(rows), f'{high} image')} of {total:,} ({percent(share)}) {'is' if len(rows) == 1 else 'are'} {same_as} in {low}.",
+            advice,
+            shown(between),
+            len(between),
+            {"rows": len(rows), "share": share, "pairs": len(between)},
+        )
+
+
+def _inside(material: Material, pairs: npt.NDArray[np.int64], exact: bool) -> Iterator[Problem]:
+    """Say how many images are there again within one part and class; the other pairs are said of already."""
+    labels, part = material.images.labels, material.part_of()
+    same = pairs[(labels[pairs[:, 0]] == labels[pairs[:, 1]]) & (part[pairs[:, 0]] == part[pairs[:, 1]]) & (part[pairs[:, 0]] >= 0)]
+    if not len(same):
+        return
+    check, _, images = _WORDS[exact]
+    rows = len(np.unique(same))
+    share = rows / max(1, int((part >= 0).sum()))
+    where = [f"{number:,} in {PARTS[k]}" for k in range(len(PARTS)) if (number := int((part[same[:, 0]] == k).sum()))]
+    yield Problem(
+        check,
+        "warning" if exact and share >= _SOME else "note",
+        f"{plural(len(same), 'pair')} of {images} {'lies' if len(same) == 1 else 'lie'} within one part ({', '.join(where)}): {percent(share)} of the images.",
+        "They count double in training and in scores. Parts that rung draws keep them together.",
+        shown(same),
+        len(same),
+        {"pairs": len(same), "rows": rows, "share": share},
+    )
