@@ -24,7 +24,7 @@ torture: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,all]'
 	touch $@
 
 .venv-core/ready: pyproject.toml constraints.txt

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import os
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import rung
 from rung.data.formats import folder
 from rung.errors import DataError
 from tests.data.nasty.support import built, check_left_out, check_warned, loaded
@@ -44,6 +47,23 @@ def test_n42_names_that_differ_by_case_only_are_a_warning(tmp_path: Path) -> Non
 
 def test_n43_names_that_begin_with_a_sign_work(tmp_path: Path) -> None:
     assert {f"cat/{name}" for name in CELL_NAMES} <= set(loaded(built(tmp_path, "n43")).sources)
+
+
+def test_n43_cells_that_begin_with_a_sign_are_read_as_text(tmp_path: Path) -> None:
+    photos = built(tmp_path, "n43")
+    with (photos / "x.csv").open("w", newline="") as file:
+        rows = [(f"cat/{name}", "=cmd|' /C calc'!A0") for name in CELL_NAMES] + [(f"dog/{k}.png", "-dog") for k in range(3)]
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("path", "label"), *rows])
+    images = loaded(photos / "x.csv")
+    assert set(images.sources) == {path for path, _ in rows}
+    assert set(images.classes) == {"=cmd|' /C calc'!A0", "-dog"}
+
+
+def test_n43_no_shell_is_used_and_a_cell_that_is_written_is_quoted() -> None:
+    for path in Path(rung.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\bshell=True|\bos\.(system|popen)\(", text), path
+        assert len(re.findall(r"csv\.(?:Dict)?[wW]riter\(", text)) == text.count("csv.QUOTE_ALL"), path
 
 
 @pytest.mark.timeout(20)
