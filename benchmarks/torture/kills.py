@@ -41,7 +41,7 @@ asked = [word.split(":") for word in os.environ.get("TORTURE", "").split()]
 
 def loss(logits, targets):
     global calls
-    calls += 1
+    calls += len(logits) > 2  # a loss of one's own is tried on two images before there is a run
     for call, name in asked:
         if calls == int(call):
             os.kill(os.getpid(), getattr(signal, name))
