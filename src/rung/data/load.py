@@ -18,7 +18,7 @@ from rung.data.formats import arrays
 from rung.data.found import Found, Progress, Stored
 from rung.data.imageset import FACTS, PARTS, TEST, TRAIN, VALIDATION, FileNote, ImageSet
 from rung.data.pixels import fit_all
-from rung.data.twice import without_contradictions
+from rung.data.twice import shared_with_train, without_contradictions
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Layout, Pixels
@@ -91,7 +91,7 @@ def finish(found: Sequence[Found], data: Data, pixels: Pixels, progress: Progres
     if data.per_class:
         sources = _first_of_each_class(sources, data.per_class)
     images = _together(sources, pixels, data.strict, progress, cache)
-    images = replace(images, warnings=(*warnings, *images.warnings, *_check_counts(images)), validation_rule=rule)
+    images = replace(images, warnings=(*warnings, *images.warnings, *_check_counts(images), *shared_with_train(images)), validation_rule=rule)
     if data.strict and images.warnings:
         raise DataError(f"data.strict allows no warning: {images.warnings[0]}")
     return images

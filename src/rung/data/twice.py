@@ -1,4 +1,4 @@
-"""The same image in two classes: one of its labels is wrong, and nothing says which."""
+"""The same image twice where it must not be: in two classes (one label is wrong, and nothing says which), or in train and in a part that judges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rung.data.files import Fitted
 from rung.data.found import Found, Refused
-from rung.data.imageset import grey_rows
+from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, ImageSet, grey_rows
 
 
 def without_contradictions(sources: Sequence[Found], fitted: Sequence[Fitted]) -> tuple[list[Found], list[Fitted], list[Refused], list[str]]:
@@ -44,6 +44,21 @@ def without_contradictions(sources: Sequence[Found], fitted: Sequence[Fitted]) -
     own = [np.flatnonzero(keep[end - len(f) : end]) for f, end in zip(sources, ends, strict=True)]
     left = [_taken(f, rows) for f, rows in zip(fitted, own, strict=True)]
     return [f.take(rows) for f, rows in zip(sources, own, strict=True)], left, refused, warnings
+
+
+def shared_with_train(images: ImageSet) -> list[str]:
+    """Return a warning for each given part that holds images which are in train too, pixel for pixel."""
+    warnings = []
+    trained = np.flatnonzero(images.parts == TRAIN)
+    for part in (VALIDATION, TEST):
+        rows = np.flatnonzero(images.parts == part)
+        rows = rows[np.isin(images.digests[rows], images.digests[trained])]
+        if len(rows):
+            twin = trained[np.flatnonzero(images.digests[trained] == images.digests[rows[0]])[0]]
+            warnings.append(
+                f"{len(rows)} {PARTS[part]} images are in train too, pixel for pixel (such as {images.sources[rows[0]]}, which is {images.sources[twin]})"
+            )
+    return warnings
 
 
 def _groups(digests: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:

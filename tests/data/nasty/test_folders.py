@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rung.data.describe import describe
 from rung.data.imageset import TEST, TRAIN, VALIDATION
 from rung.data.load import from_arrays
 from rung.errors import DataError
@@ -65,6 +67,18 @@ def test_n08_images_beside_class_folders_have_no_class(tmp_path: Path) -> None:
     fill(tmp_path / "loose", 2, 0)
     with pytest.raises(DataError, match="and no class folder: which class"):
         loaded(tmp_path / "loose")
+
+
+def test_n09_an_image_of_train_in_a_given_part_is_a_warning_with_the_count(tmp_path: Path) -> None:
+    folder = built(tmp_path, "n09").parent
+    said = "1 test images are in train too, pixel for pixel (such as test/cat/copy.png, which is train/cat/0.png)"
+    images = check_warned(folder, words=said)
+    assert describe(images).duplicates == {"train & test": 1}
+    assert len(images) == 17, "given parts are left as they are"
+    (folder / "val").mkdir()
+    for name in ("cat", "dog"):
+        shutil.copytree(folder / "train" / name, folder / "val" / name)
+    assert sum("8 validation images are in train too" in warning for warning in loaded(folder).warnings) == 1
 
 
 def test_n10_the_same_image_in_two_classes_is_left_out_as_a_pair(tmp_path: Path) -> None:
