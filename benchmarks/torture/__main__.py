@@ -113,11 +113,11 @@ def _drive_gone(place: Place) -> Tally:
 
 
 def _memory(place: Place) -> Tally:
-    return limits.out_of_memory(place.forks, place.work, "train.batch_size", (0.5, 0.2, 0.8, 0.9, 0.35)[: place.of(5)])
+    return limits.out_of_memory(place.forks, place.work, "train.batch_size", (0.5, 0.2, 0.7, 0.3, 0.6)[: place.of(5)])
 
 
 def _memory_scoring(place: Place) -> Tally:
-    return limits.out_of_memory(place.forks, place.work, "train.evaluation_batch_size", (0.5, 0.2, 0.8, 0.9, 0.35)[: place.of(5)])
+    return limits.out_of_memory(place.forks, place.work, "train.evaluation_batch_size", (0.5, 0.2, 0.7, 0.3, 0.6)[: place.of(5)])
 
 
 def _growth(place: Place) -> Tally:

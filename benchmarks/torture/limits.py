@@ -29,17 +29,18 @@ _OUT_OF_MEMORY = re.compile(
     r".* less: --set (train\.batch_size|train\.evaluation_batch_size)=(\d+) or below"
 )
 
-# An own metric that writes down the most address space that the process ever took: it is asked in each validation, and when each part is scored.
+# An own metric that writes down how many answers it is given and the most address space that the process ever took: it is asked in each validation,
+# and when each part is scored.
 WATCHING = """
 import re
 from pathlib import Path
 
 def peak(probabilities, labels):
     with open("peaks.txt", "a") as file:
-        file.write(re.search(r"VmPeak:\\s+(\\d+)", Path("/proc/self/status").read_text())[1] + "\\n")
+        file.write(f"{len(labels)} " + re.search(r"VmPeak:\\s+(\\d+)", Path("/proc/self/status").read_text())[1] + "\\n")
     return 0.0
 """
-_HUNGRY = {"data.per_class": 120, "pixels.size": 16, "network.filters": [128, 128], "train.epochs": 1, "train.metrics": ["watching.py:peak"]}
+_HUNGRY = {"data.per_class": 120, "pixels.size": 16, "network.filters": [256, 256], "train.epochs": 1, "train.metrics": ["watching.py:peak"]}
 _BATCHES = {"train.batch_size": (1024, 16), "train.evaluation_batch_size": (1024, 16)}  # more than any part has, and few; other sizes stay
 
 
@@ -104,28 +105,31 @@ def out_of_memory(forks: Forks, work: Path, key: str, shares: Sequence[float]) -
         f"one fits{'; the run that ended goes on, with more memory, to the bits of an unbroken one' if in_scoring else ''}",
     )
     large, small = _BATCHES[key]
-    whole, peaks = _watched(forks, work, key, large)
-    low = peaks[0] if in_scoring else _watched(forks, work, key, small)[1][-1]
+    whole, before, high = _watched(forks, work, key, large)
+    low = before if in_scoring else _watched(forks, work, key, small)[2]
     tries = []
     for share in shares:
-        limit = int(low + share * (peaks[-1] - low))
-        sizes, failure = [large], None
+        limit = int(low + share * (high - low))
+        asked, told, failure = {key: large}, [], None
         while failure is None:
-            ended = forks.run(_hungry(key, sizes[-1]).words(), _watching(work / "trial"), address_bytes=limit)
+            ended = forks.run(_hungry(asked).words(), _watching(work / "trial"), address_bytes=limit)
             if ended.code == 0:
                 break
-            size, failure = _ran_out(ended, key, sizes[-1])
-            if in_scoring and failure is None and sizes == [large]:
-                failure = _goes_on(forks, work / "trial", whole)
-            sizes.append(size)
-        tries.append(" ".join(map(str, sizes)))
-        tally.count(failure or ("it fitted at once: the trial shows nothing" if len(sizes) == 1 else None))
-    tally.note = f"{key.removeprefix('train.')} tried: {'; '.join(tries)}"
+            advice, failure = _ran_out(ended, asked)
+            if not told and failure is None:
+                failure = None if key in advice else f"something else than {key} was advised: {ended.err}"
+                if in_scoring and failure is None:
+                    failure = _goes_on(forks, work / "trial", whole)
+            asked |= advice
+            told += [f"{name.removeprefix('train.')} {size}" for name, size in advice.items()]
+        tries.append(", ".join(told))
+        tally.count(failure or (None if told else "it fitted at once: the trial shows nothing"))
+    tally.note = f"from {key.removeprefix('train.')} {large}, told: {'; '.join(tries)}"
     return tally
 
 
-def _hungry(key: str, size: int) -> Training:
-    return Training({**_HUNGRY, key: size})
+def _hungry(settings: dict[str, int]) -> Training:
+    return Training({**_HUNGRY, **settings})
 
 
 def _watching(folder: Path) -> Path:
@@ -133,23 +137,27 @@ def _watching(folder: Path) -> Path:
     return folder
 
 
-def _watched(forks: Forks, work: Path, key: str, size: int) -> tuple[dict[str, Any], list[int]]:
-    """Return the content of an unlimited training, and the most bytes of address space it had taken at each look."""
-    ended = forks.run(_hungry(key, size).words(), _watching(work / "watched"))
+def _watched(forks: Forks, work: Path, key: str, size: int) -> tuple[dict[str, Any], int, int]:
+    """Return the content of an unlimited training, and the most bytes of address space it took before it was scored, and in all."""
+    ended = forks.run(_hungry({key: size}).words(), _watching(work / "watched"))
     if ended.code != 0:
         raise RuntimeError(f"the unlimited training ended with {ended.code}: {ended.err}")
-    return content(work / "watched" / NAME), [1024 * int(line) for line in (work / "watched" / "peaks.txt").read_text().split()]
+    looks = [tuple(map(int, line.split())) for line in (work / "watched" / "peaks.txt").read_text().splitlines()]
+    largest_part = max(answers for answers, _ in looks)  # train, which is only answered when it is scored
+    before = [kilobytes for answers, kilobytes in looks[: next(place for place, look in enumerate(looks) if look[0] == largest_part)]]
+    return content(work / "watched" / NAME), 1024 * before[-1], 1024 * looks[-1][1]
 
 
-def _ran_out(ended: Ended, key: str, size: int) -> tuple[int, str | None]:
-    """Return the batch that the message names, and what is wrong with the end, or None."""
+def _ran_out(ended: Ended, asked: dict[str, int]) -> tuple[dict[str, int], str | None]:
+    """Return the setting that the message advises, and what is wrong with the end, or None."""
     said = _OUT_OF_MEMORY.search(ended.err)
     if ended.code != ResourceError.exit_code or said is None or "Traceback" in ended.err:
-        return 0, f"a batch of {size} ended with {ended.code}: {ended.err}"
+        return {}, f"with {asked} it ended with {ended.code}: {ended.err}"
     steps, answers, named, smaller = said.groups()
-    if named != key or (answers if key == "train.evaluation_batch_size" else steps) != f"{size:,}" or int(smaller) != size // 2:
-        return 0, f"a batch of {size} is told: {ended.err}"
-    return int(smaller), None
+    size = int((answers if named == "train.evaluation_batch_size" else steps).replace(",", ""))
+    if size != asked.get(named, size) or int(smaller) != size // 2:
+        return {}, f"with {asked} it is told: {ended.err}"
+    return {named: int(smaller)}, None
 
 
 def _goes_on(forks: Forks, folder: Path, whole: dict[str, Any]) -> str | None:
