@@ -5,42 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rung import cli
+from tests.command import Rung, caller
 from tests.data.nasty import tree
 
 QUICK = ["--set", "train.epochs=2", "--set", "data.per_class=20", "--set", "compute.threads=1"]
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Rung = Callable[..., Said]
-
-
 @pytest.fixture
 def rung(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rung:
-    def call(*words: str | Path) -> Said:
-        monkeypatch.setattr(sys, "argv", ["rung", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return call
+    return caller(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,7 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
     for summary in found:
         accuracies = (summary.validation_accuracy, summary.test_accuracy)
         shown = ["" if value is None else f"{100 * value:.2f} %" for value in accuracies]
-        table.add_row(summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or "")
+        table.add_row(summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or summary.failure or "")
     _output.print(table)
 
 

@@ -150,7 +150,7 @@ class Run:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of the list of runs; `problem`: what cannot be read in it, or None. Fractions are in 0..1."""
+    """One line of the list of runs; problem: what cannot be read in it, or None; failure: why it stopped, if it failed. Fractions are in 0..1."""
 
     run: Run
     state: State
@@ -161,6 +161,7 @@ class RunSummary:
     epochs_planned: int | None = None
     validation_accuracy: float | None = None
     test_accuracy: float | None = None
+    failure: str | None = None
 
 
 def create(root: Path, name: str, seed: int, identifier: str | None = None) -> Run:
@@ -300,7 +301,7 @@ def _summary(run: Run) -> RunSummary:
     problems: list[str] = []
     values: dict[str, Any] = {}
     state: State = "unfinished"
-    for read in (_recipe_facts, _row_facts, _score_facts):
+    for read in (_recipe_facts, _row_facts, _score_facts, _failure_facts):
         try:
             values |= read(run)
         except (RunError, OSError) as error:
@@ -330,6 +331,12 @@ def _score_facts(run: Run) -> dict[str, Any]:
         return {}
     scores = run.read_scores()
     return {f"{part}_accuracy": _value(scores, part, run) for part in ("validation", "test")}
+
+
+def _failure_facts(run: Run) -> dict[str, Any]:
+    if atomic.exists(run.scores) or not atomic.exists(run.failure):
+        return {}
+    return {"failure": str(_read_table(run.failure).get("message"))}
 
 
 def _value(scores: dict[str, Any], part: str, run: Run) -> float | None:
