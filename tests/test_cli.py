@@ -356,11 +356,19 @@ def test_files_left_out_are_named_counted_and_give_exit_code_3(rung: Rung, digit
     folder = tmp_path / "photos"
     shutil.copytree(digits_folder, folder)
     (folder / "3" / "empty.png").write_bytes(b"")
+    (folder / "4" / "bits.png").write_bytes(tree.FILES["n31/bits.png"]())
+    os.rename(folder / "5" / sorted(os.listdir(folder / "5"))[0], os.fsencode(folder / "5") + b"/caf\xe9.png")
     said = rung("train", folder, "--recipe", "digits", "--set", "train.epochs=1", "--out", tmp_path / "runs", "--name", "left-out")
     assert said.code == 3
     assert "left out: 3/empty.png" in said.out
+    kept = json.loads((tmp_path / "runs" / "left-out" / "data.json").read_text())
+    assert [note["path"] for note in kept["dropped"]] == ["3/empty.png"]
+    assert [note["path"] for note in kept["repaired"]] == ["4/bits.png"]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(sum(counts.values()) for counts in kept["counts"].values()) == len(files) - 1
     page = (tmp_path / "runs" / "left-out" / "report.html").read_text().replace("<wbr>", "")  # where a long name may break
-    assert "3/empty.png" in page
+    for shown in ("3/empty.png", "is empty (0 bytes)", "4/bits.png", "1 bit a pixel brought to 0 and 255"):
+        assert shown in page
     assert rung("data", folder).code == 3
 
 
