@@ -26,7 +26,6 @@ def test_a_full_disk_keeps_what_was_saved_and_the_run_goes_on(forks: Forks, tmp_
     """N55."""
     tally = limits.full_disks(forks, tmp_path / "work", 6)
     assert tally.failures == []
-    assert not tally.note.startswith("the disk was full in 0")
 
 
 def test_a_read_only_folder_of_runs_is_found_before_any_work(forks: Forks, tmp_path: Path, disk: Path) -> None:

@@ -77,7 +77,7 @@ def moments(count: int, seed: int) -> list[float]:
 def kill_and_resume(forks: Forks, whole: Unbroken, folder: Path, share: float, draw: Random) -> tuple[str, str | None]:
     """Kill a training and every fourth of its resumes; return in which part of its life it died, and what is wrong at the end, or None."""
     ended = _signalled(forks, whole, folder, share, lambda at_s: [(at_s, signal.SIGKILL)])
-    died = _where(folder / NAME, ended)
+    died = where(folder / NAME, ended)
     if died == "before there was a run":
         return died, _nothing_to_resume(forks.run(RESUME, folder))
     failure = _killed_badly(ended)
@@ -231,7 +231,8 @@ def real(words: Sequence[str], folder: Path, kill_after_s: float | None = None) 
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def _where(run: Path, ended: Ended) -> str:
+def where(run: Path, ended: Ended) -> str:
+    """Return in words at which part of its life a training ended, by what it left."""
     if not (run / "recipe.toml").exists():
         return "before there was a run"
     if not (run / "checkpoints" / "last.json").exists():
