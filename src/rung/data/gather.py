@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from rung.data.blocks import IMAGE, RECORD, UNREAD, Block, Records, Row, Texts, alike, block_of, join_notes, odd_bit, shape_of
 from rung.data.cache import Cache, rule
@@ -40,6 +41,9 @@ _CHECKED_ROWS: Final = 2**16
 _SHARE_OF_FREE: Final = 0.8
 _POLL_S: Final = 0.1
 _PATIENCE_S: Final = 300.0
+# glibc keeps freed memory of twice the size of the largest block that was ever freed (at most 64 MB); what it gives back comes again page by page,
+# which can cost as much as decoding. So one such block is freed before the first image.
+_FREED_BYTES: Final = 30 * 2**20
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ def gather(job: Job, cache: Cache | None) -> Gathered:
         table = shelf.attempt(shelf.find)
         pile = _Pile()
         if table is None:
+            stack.enter_context(threadpool_limits(1, user_api="blas"))  # one thread a decoding thread, which are as many as there are cores
+            bytearray(_FREED_BYTES)
             for start, block, kept_in in _blocks(job, pool, shelf, pile):
                 pile.put(start, block, kept_in)
                 is_worth_it = shelf.holds or (cache is not None and time.monotonic() - started >= cache.worth_s)

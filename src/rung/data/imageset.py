@@ -18,7 +18,8 @@ TEST: Final = 2
 PARTS: Final = ("train", "validation", "test")
 
 _SAMPLED_ROWS: Final = 2**14
-_LARGE: Final = 2**18  # values of an image, of which a digest reads no more than this with its slower function
+_LARGE: Final = 2**18  # values of an image above which a digest does not read all with its slower function
+_SAMPLED_VALUES: Final = 2**16
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 FACTS: Final = np.dtype([("bytes", "<i8"), ("height", "<i4"), ("width", "<i4"), ("format", "u1"), ("quality", "u1")])
 
@@ -127,7 +128,7 @@ def pixel_digest(image: npt.NDArray[np.uint8]) -> int:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
     if image.size > _LARGE:
         digest.update(zlib.crc32(image.data).to_bytes(4, "little"))
-        image = np.ascontiguousarray(image[:: -(-image.size // _LARGE)])
+        image = np.ascontiguousarray(image[:: -(-image.size // _SAMPLED_VALUES)])
     digest.update(image.data)
     return int.from_bytes(digest.digest(), "little", signed=True)
 

@@ -1,8 +1,8 @@
 """Resizing 8-bit images with sums that are exact, so that no bit depends on machine, threads, library or order.
 
-The filters are those of torch.nn.functional.interpolate (align_corners False; nearest is its "nearest-exact"). Weights are
-multiples of 2**-22 that add up to 1: two passes over values of 8 bits then fit into the 53 bits of a float64 without any rounding,
-whatever the order of the sums, and only the result is rounded.
+The filters are those of torch.nn.functional.interpolate (align_corners False; nearest is its "nearest-exact"). Weights are multiples of a
+power of two that add up to 1, so coarse that every sum, in whatever order, is exact: values of 8 bits and weights of 16 fit into the 24 bits
+of a float32, what comes of them and weights of 22 into the 53 bits of a float64. Only the result is rounded.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 Filter = Literal["nearest", "bilinear", "bicubic"]
 Images = npt.NDArray[np.uint8]
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.floating]
 
-_UNIT: Final = 2**22
-_BLOCK: Final = 2**19  # values brought to float64 at once: four megabytes, which processors keep in their cache
+_UNITS_DOWN: Final = {"bilinear": 2**16, "bicubic": 2**15}  # bicubic has negative weights, so that its sums can be larger than its values
+_UNITS_ACROSS: Final = 2**22
+_BLOCK: Final = 2**19  # values widened at once: two megabytes, which processors keep in their cache
+_SHARING: Final = 2  # groups of weights that share one widening of their inputs, which overlap
 
 
 def resize(images: Images, size: tuple[int, int], filter_name: Filter, antialias: bool) -> Images:
@@ -41,26 +43,32 @@ def resize(images: Images, size: tuple[int, int], filter_name: Filter, antialias
 
 
 def _down(images: Images, weights: _Weights) -> Values:
-    """Return uint8 (n,H,w) resized along H, float64; a few columns at a time where they are many."""
+    """Return uint8 (n,H,w) resized along H, float32; a few columns at a time where they are many."""
     together, taps = weights.matrices.shape[1:]
     count, _, width = images.shape
-    out = np.empty((count, len(weights.firsts) * together, width))
-    step = -(-width // max(1, -(-count * width * taps // _BLOCK)))
-    wide = np.empty((count, taps, step))  # one for all, because new memory costs more than the sums
+    firsts, groups = weights.firsts, len(weights.firsts)
+    spans = [(first, firsts[min(first + _SHARING, groups) - 1] + taps) for first in range(0, groups, _SHARING)]
+    out = np.empty((count, groups * together, width), np.float32)
+    tallest = max(end - firsts[group] for group, end in spans)
+    step = -(-width // max(1, -(-count * width * tallest // _BLOCK)))
+    memory = np.empty((count, tallest, step), np.float32)  # one for all, because new memory costs more than the sums
     for left in range(0, width, step):
-        for group, first in enumerate(weights.firsts):
-            part = images[:, first : first + taps, left : left + step]
-            np.copyto(wide[:, :, : part.shape[2]], part)
-            np.matmul(weights.matrices[group], wide[:, :, : part.shape[2]], out=out[:, group * together : (group + 1) * together, left : left + step])
+        columns = slice(left, min(left + step, width))
+        for start, end in spans:
+            wide = memory[:, : end - firsts[start], : columns.stop - left]
+            np.copyto(wide, images[:, firsts[start] : end, columns])
+            for group in range(start, min(start + _SHARING, groups)):
+                above = firsts[group] - firsts[start]
+                np.matmul(weights.matrices[group], wide[:, above : above + taps], out=out[:, group * together : (group + 1) * together, columns])
     return out
 
 
 def _across(values: Values, weights: _Weights) -> Values:
-    """Return float64 (n,h,W*C) resized along W."""
+    """Return float32 (n,h,W*C) resized along W, float64."""
     taps, together = weights.matrices.shape[1:]
     count, height, _ = values.shape
     out = np.empty((count * height, len(weights.firsts) * together))
-    rows = values.reshape(count * height, -1)
+    rows = values.reshape(count * height, -1).astype(np.float64)
     for group, first in enumerate(weights.firsts):
         np.matmul(rows[:, first : first + taps], weights.matrices[group], out=out[:, group * together : (group + 1) * together])
     return out.reshape(count, height, -1)
@@ -70,8 +78,8 @@ def _across(values: Values, weights: _Weights) -> Values:
 class _Weights:
     """The weights of one axis, those of a few neighbouring outputs together, so that a product of matrices has few zeros.
 
-    matrices: float64 (G,g,K) from K inputs to g outputs, for the axis before the last; or (G,K*C,g*C) for the last axis where C channels lie
-    in it; outputs beyond the last are 0. firsts: the first input of each of the G.
+    matrices: float32 (G,g,K) from K inputs to g outputs, for the axis before the last; or float64 (G,K*C,g*C) for the last axis where C
+    channels lie in it; outputs beyond the last are 0. firsts: the first input of each of the G, ascending.
     """
 
     matrices: Values
@@ -82,8 +90,9 @@ class _Weights:
 def _weights(n_in: int, n_out: int, filter_name: Filter, antialias: bool, channels: int | None) -> _Weights:
     """Return the weights; channels: how many lie in the axis if it is the last, None if it is the one before."""
     inputs, weights = _smooth(n_in, n_out, filter_name) if antialias else _plain(n_in, n_out, filter_name)
-    units = np.rint(weights * _UNIT)
-    units[np.arange(n_out), units.argmax(axis=1)] += _UNIT - units.sum(axis=1)
+    unit = _UNITS_DOWN[filter_name] if channels is None else _UNITS_ACROSS
+    units = np.rint(weights * unit)
+    units[np.arange(n_out), units.argmax(axis=1)] += unit - units.sum(axis=1)
     together = int(np.clip(24 * n_out / n_in, 2, 16))
     group, place = np.divmod(np.arange(n_out), together)
     firsts = np.minimum.reduceat(inputs.min(axis=1), np.arange(0, n_out, together))
@@ -91,9 +100,9 @@ def _weights(n_in: int, n_out: int, filter_name: Filter, antialias: bool, channe
     firsts = np.minimum(firsts, n_in - taps)
     at = ((group * together + place) * taps - firsts[group])[:, None] + inputs
     shape = (len(firsts), together, taps)
-    matrices: Values = np.bincount(at.ravel(), units.ravel() / _UNIT, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
+    matrices: Values = np.bincount(at.ravel(), units.ravel() / unit, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
     if channels is None:
-        return _Weights(matrices, tuple(firsts.tolist()))
+        return _Weights(matrices.astype(np.float32), tuple(firsts.tolist()))
     each = np.zeros((len(firsts), taps, channels, together, channels))
     for channel in range(channels):
         each[:, :, channel, :, channel] = matrices.transpose(0, 2, 1)
