@@ -213,6 +213,18 @@ def test_a_process_that_is_killed_is_named_with_its_signal(tmp_path: Path, monke
         confined.columns(SAMPLES[0])
 
 
+OBJECTS = b'{"columns": [["a", "O", [9]]]}'
+
+
+@pytest.mark.parametrize(
+    "written", [b"", b"abc", bytes(8) + b"{}", b"\x02" + bytes(7) + b"{}", b"\x02" + bytes(7) + b"[]", bytes([len(OBJECTS)]) + bytes(7) + OBJECTS]
+)
+def test_an_answer_of_the_child_that_is_none_is_refused(written: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "_PROGRAM", f"import sys; sys.stdout.buffer.write({written!r})")
+    with pytest.raises(DataError, match=r"the process that read it gave no answer that can be used .*it is refused"):
+        confined.columns(SAMPLES[0])
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SAMPLES), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_tables_are_read_or_refused(path: Path, changes: list[tuple[int, int]]) -> None:

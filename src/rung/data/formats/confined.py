@@ -67,20 +67,31 @@ def _seconds(size: int) -> int:
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Array]:
-    """Return the columns from what the child wrote: the length of a JSON head, the head, the bytes of all numbers."""
-    (length,) = struct.unpack_from("<Q", content)
-    head = json.loads(content[8 : 8 + length])
-    if "problem" in head:
-        raise DataError(str(head["problem"]))
+    """Return the columns from what the child wrote: the length of a JSON head, the head, the bytes of all numbers.
+
+    Raises: DataError with the problem that the child names, or for an answer that is none.
+    """
+    try:
+        (length,) = struct.unpack_from("<Q", content)
+        head = json.loads(content[8 : 8 + length])
+        problem = head.get("problem")
+        found = {} if problem else _columns(head["columns"], content, 8 + length)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: the process that read it gave no answer that can be used ({error}): it is refused") from None
+    if problem:
+        raise DataError(str(problem))
+    return found
+
+
+def _columns(head: Any, content: bytes, at: int) -> dict[str, Array]:
     found: dict[str, Array] = {}
-    at = 8 + length
-    for name, kind, held in head["columns"]:
+    for name, kind, held in head:
         if kind == "text":
-            found[name] = np.array(held, dtype=object)
+            found[str(name)] = np.array(held, dtype=object)
             continue
-        dtype = np.dtype(kind)
-        found[name] = np.frombuffer(content, dtype, prod(held), at)
-        at += found[name].nbytes
+        column = np.frombuffer(content, np.dtype(kind), prod(held), at)
+        found[str(name)] = column
+        at += column.nbytes
     return found
 
 
