@@ -99,8 +99,18 @@ def test_a_cut_end_is_found_by_the_receipt_of_a_run(root):
     with pytest.raises(VerificationError, match=rf"lacks opening 4 of 20.*, which {root}/run9/opening\.json holds: its end was cut off"):
         ledger.verify(root)
     (root / "ledger.jsonl").unlink()
-    with pytest.raises(VerificationError, match=r"ledger\.jsonl is gone, but .*opening\.json says that a test set was opened"):
+    with pytest.raises(VerificationError, match=r"ledger\.jsonl is gone, but .*opening\.json says that a test set was opened at .*: put the ledger back"):
         ledger.verify(root)
+
+
+def test_a_tested_run_in_a_folder_without_a_ledger_needs_the_ledger_it_came_with(root, tmp_path_factory):
+    new = tmp_path_factory.mktemp("new")
+    (new / "run9").mkdir()
+    atomic.write_json(new / "run9" / ledger.RECEIPT, ledger.record(root, "A", {"run": "run9"}))
+    with pytest.raises(VerificationError, match="if the run was copied from another folder of runs, copy the ledger from there as well"):
+        ledger.verify(new)
+    (new / "ledger.jsonl").write_bytes((root / "ledger.jsonl").read_bytes())
+    assert ledger.verify(new) == 6
 
 
 def test_a_run_copied_from_another_folder_of_runs_is_no_fault(root, tmp_path_factory):

@@ -101,7 +101,10 @@ def _check_receipt(receipt: Path, name: str | None, hashes: set[str], path: Path
     if not isinstance(row, dict) or "hash" not in row:
         raise VerificationError(f"{receipt} is damaged: it is no line of a ledger")
     if name is None:
-        raise VerificationError(f"{path} is gone, but {receipt} says that a test set was opened at {row.get('time')}")
+        raise VerificationError(
+            f"{path} is gone, but {receipt} says that a test set was opened at {row.get('time')}: put the ledger back; "
+            "if the run was copied from another folder of runs, copy the ledger from there as well"
+        )
     if row.get("ledger") == name and row["hash"] not in hashes:  # a run copied from another folder of runs has another ledger's name
         raise VerificationError(f"{path} lacks opening {row.get('opening')} of {row.get('time')}, which {receipt} holds: its end was cut off")
 
