@@ -214,11 +214,10 @@ def test_a_process_that_is_killed_is_named_with_its_signal(tmp_path: Path, monke
 
 
 OBJECTS = b'{"columns": [["a", "O", [9]]]}'
+ANSWERS = [b"", b"abc", bytes(8) + b"{}", b"\x02" + bytes(7) + b"{}", b"\x02" + bytes(7) + b"[]", bytes([len(OBJECTS)]) + bytes(7) + OBJECTS]
 
 
-@pytest.mark.parametrize(
-    "written", [b"", b"abc", bytes(8) + b"{}", b"\x02" + bytes(7) + b"{}", b"\x02" + bytes(7) + b"[]", bytes([len(OBJECTS)]) + bytes(7) + OBJECTS]
-)
+@pytest.mark.parametrize("written", ANSWERS)
 def test_an_answer_of_the_child_that_is_none_is_refused(written: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confined, "_PROGRAM", f"import sys; sys.stdout.buffer.write({written!r})")
     with pytest.raises(DataError, match=r"the process that read it gave no answer that can be used .*it is refused"):

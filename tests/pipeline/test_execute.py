@@ -54,6 +54,7 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
 
 
 def test_ctrl_c_in_python_is_a_keyboard_interrupt_the_second_time() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     survived = []
 
     def press_twice() -> None:
@@ -62,8 +63,11 @@ def test_ctrl_c_in_python_is_a_keyboard_interrupt_the_second_time() -> None:
                 signal.raise_signal(signal.SIGINT)
                 survived.append(press)
 
-    with pytest.raises(KeyboardInterrupt):
-        press_twice()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            press_twice()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert survived == [1]
 
 

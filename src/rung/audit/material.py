@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.audit.probe import Probe, build
 from rung.data.imageset import PARTS, ImageSet
 from rung.data.split import Splits
 from rung.data.twins import Twins
@@ -24,6 +26,11 @@ class Material:
     splits: Splits
     twins: Twins
     seed: int
+
+    @cached_property
+    def probe(self) -> Probe:
+        """The features and layers that checks which train share; made when first asked for."""
+        return build(self.images, self.part_of(), self.twins.components(len(self.images)), self.seed)
 
     def part_of(self) -> npt.NDArray[np.int8]:
         """Return for each row the index into PARTS of the split that it is in, -1 where it is in none, int8 (N,)."""

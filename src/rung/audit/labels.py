@@ -1,0 +1,57 @@
+"""Labels that are likely wrong, each judged by a probe that never saw its image."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from rung.audit import noise
+from rung.audit.material import SHOWN, Material, shown
+from rung.audit.problem import Problem, Severity
+from rung.audit.shuffled import misplaced
+from rung.data.imageset import PARTS
+from rung.words import count, percent
+
+NAME: Final = "label-errors"
+_FEWEST: Final = 20  # rows a class, on average: with fewer the probabilities are too rough
+_SURE: Final = 4.0  # standard deviations: no clean set of 200 images or more came near it
+_FLOORS: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "error"), (0.01, "warning"), (0.002, "note"))  # share of wrong labels that is passed, surely
+
+
+def likely_errors(material: Material) -> list[Problem]:
+    """Labels that do not fit their images, by a probe trained on the other images: likely label errors, none of which is changed."""
+    probe = material.probe
+    apart = [found.positions for found in misplaced(material)]
+    judged = np.setdiff1d(np.arange(len(probe.rows)), np.concatenate(apart)) if apart else np.arange(len(probe.rows))
+    labels = probe.labels[judged]
+    if len(judged) < _FEWEST * probe.classes or len(np.unique(labels)) < 2:
+        return []
+    found = noise.estimate(probe.class_scores(probe.parts)[judged], labels, material.seed)
+    severity = next((severity for floor, severity in _FLOORS if found.more_than(floor) >= _SURE), None)
+    if severity is None:
+        return []
+    suspects = np.flatnonzero((found.blind > 0.5) & (found.likely != labels))
+    suspects = suspects[np.argsort(-found.blind[suspects], kind="stable")]
+    right = float(found.blind[suspects].sum())
+    shares = np.bincount(labels, minlength=probe.classes) / len(labels)
+    wrong = found.share * (1 - float((shares**2).sum()))  # a blind label is right by luck now and then
+    rows, names = probe.rows[judged[suspects]], material.images.classes
+    numbers = {"share_wrong": wrong, "suspects": len(rows), "suspects_expected_wrong": right, "deviations_above_0.2_percent": found.more_than(0.002)}
+    numbers |= {f"suspects_{PARTS[part]}": int((probe.part[judged[suspects]] == part).sum()) for part in probe.parts}
+    first = ""
+    if len(rows):
+        first = f": first {material.images.sources[rows[0]]}, labelled {names[labels[suspects[0]]]}, looks like {names[found.likely[suspects[0]]]}"
+    return [
+        Problem(
+            NAME,
+            severity,
+            f"About {percent(wrong)} of the labels seem to be wrong. {count(len(rows))} images of {count(len(judged))} looked at stand out, "
+            f"of which about {count(round(right))} should be label errors{first}.",
+            "Look through the images shown and correct the labels where they are kept; nothing is changed by itself. Errors between classes that look alike, "
+            "and errors that repeat by a rule, are not counted here.",
+            shown([(int(row),) for row in rows[:SHOWN]]),
+            len(rows),
+            numbers,
+        )
+    ]
