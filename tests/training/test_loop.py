@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from benchmarks.torture import steps
 from rung import recipe as recipes
+from rung.data.imageset import TRAIN, VALIDATION
 from rung.data.load import load
 from rung.errors import RunError
 from rung.pipeline.execute import fit
@@ -291,12 +293,13 @@ def test_class_weights_multiply_the_losses_of_their_class(digits: Any) -> None:
     assert not (answers == 3).any()
 
 
-GOLDEN = [2.921613, 2.441922, 2.208144, 2.058127, 1.929023]
+GOLDEN = [3.114836, 2.451351, 2.088699, 1.986274, 1.799637]
 
 
 def test_the_golden_loss_curve(digits: Any) -> None:
     """The curve of one fixed recipe; a change of code that should not change results must not move it (1e-3: other processors round differently)."""
-    _, rows = trained(digits)
+    given = replace(digits, parts=np.repeat(np.array([TRAIN, VALIDATION], np.int8), (130, 30)))  # what is drawn follows the search for twins
+    _, rows = trained(given)
     assert [row["train_loss"] for row in rows] == pytest.approx(GOLDEN, rel=1e-3)
 
 
