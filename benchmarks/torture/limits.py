@@ -65,7 +65,7 @@ def full_disks(forks: Forks, work: Path, count: int, seed: int = 2) -> Tally:
         for number in range(count):
             whole = wholes[number % len(wholes)]
             failure = None
-            room = draw.randrange(0, rooms[number % len(wholes)])
+            room = draw.randrange(0, int(0.9 * rooms[number % len(wholes)]))
             shutil.rmtree(disk / NAME, ignore_errors=True)
             with (disk / "filler").open("wb") as filler:
                 os.posix_fallocate(filler.fileno(), 0, max(_free(disk) - room, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +16,7 @@ from benchmarks.torture.forks import Forks
 from benchmarks.torture.runs import NAME, Training, fresh, small
 from benchmarks.torture.tally import Tally
 from rung import workbench
-from rung.data import batches
+from rung.data import batches, gather
 from rung.data.cache import Cache
 from rung.pipeline import prepare
 from rung.store import atomic
@@ -110,23 +111,30 @@ def same_on_gpu(forks: Forks, work: Path, count: int, device: str = "cuda") -> T
 
 
 def same_for_threads(forks: Forks, work: Path) -> Tally:
-    """Train on files read by one thread and by as many as there are processors; the recipe's own threads stay."""
+    """Train on files read by other numbers of threads, and by processes that may use other numbers of processors; the recipe's own threads stay."""
     tally = Tally(
         "The threads that read files change no bit",
-        "`rung train` on a folder of PNG files, read by one thread and by as many as there are processors",
+        "a training on a folder of PNG files, read by 1, 2, 4 and 8 threads, and by processes that may use one processor and all: equal SHA-256 of weights, "
+        "rows and predictions",
     )
     folder = fresh(work / "threads")
     write_digits(folder / "digits", 20)
+    found: dict[str, dict[str, str]] = {}
+    for threads in (1, 2, 4, 8):
+        with patch.object(gather, "_pool", lambda threads=threads: ThreadPoolExecutor(threads)), patch.object(prepare, "place", lambda: None):
+            settings = {"train.epochs": 2, "data.per_class": 15}
+            run = workbench.train(folder / "digits", small(), settings=settings, out=folder / "runs", name=f"of-{threads}-threads")
+        found[f"{threads} threads"] = digests(run.folder)
     processors = os.sched_getaffinity(0)
-    found = []
     for number in sorted({1, len(processors)}):
         words = Training({"train.epochs": 2, "data.per_class": 15}).words()
         words = [*words, "--name", f"of-{number}"]
         words[1] = "./digits"
         ended = forks.run(words, folder, processors=sorted(processors)[:number])
-        found.append(digests(folder / f"of-{number}") if ended.code == 0 else {"failed": ended.err})
-    tally.count(None if all(one == found[0] and len(one) == 4 for one in found) else f"unequal: {found}")
-    tally.note = f"{len(found)} numbers of threads" if len(found) > 1 else "this machine has one processor: nothing was compared"
+        found[f"{number} processors"] = digests(folder / f"of-{number}") if ended.code == 0 else {"failed": ended.err}
+    for way, one in found.items():
+        tally.count(None if one == found["1 threads"] and len(one) == 4 else f"{way}: {one} is not {found['1 threads']}")
+    tally.note = ", ".join(found)
     return tally
 
 
