@@ -405,10 +405,21 @@ def test_files_and_copies(plain: ReportInput) -> None:
     assert of_kind(plain, "data") is None
     assert of_kind(plain, "copies") is None
     notes = [{"path": "a.jpg", "reason": "truncated"}]
-    data = dict(plain.data) | {"dropped": notes, "repaired": notes * 2, "duplicates": {"train": 4, "train & test": 12}}
-    report = replace(plain, data=data)
+    report = replace(plain, data=dict(plain.data) | {"dropped": notes, "repaired": notes * 2})
     assert of_kind(report, "data").sentence.startswith("1 file was left out and 2 files were repaired")
-    assert of_kind(report, "copies").sentence.startswith("12 test images are in the train part too")
+
+
+def test_near_duplicates_stand_beside_the_scores_without_them(plain: ReportInput) -> None:
+    part = plain.shown_part
+    scores = plain.scores[part]
+    without = {"accuracy": scores["accuracy"] | {"value": 0.5, "low": 0.4, "high": 0.6}}
+    report = replace(plain, scores={**plain.scores, part: {**scores, "twins": 2, "without_twins": without}})
+    found = of_kind(report, "copies")
+    assert f"2 {part} images of {scores['images']} have a near-duplicate in train; without them the accuracy is 50.0" in found.sentence
+    assert found.numbers["accuracy_without"] == 0.5
+    only = replace(plain, scores={**plain.scores, part: {**scores, "twins": 1, "without_twins": {}}})
+    assert "1 " + part + " image of" in of_kind(only, "copies").sentence
+    assert "these scores tell nothing about new images" in of_kind(only, "copies").sentence
 
 
 def test_every_sentence_has_numbers_and_a_heading(digits_report: ReportInput, plain: ReportInput) -> None:

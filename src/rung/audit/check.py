@@ -20,6 +20,7 @@ from rung.audit.problem import Problem
 from rung.data.imageset import ImageSet
 from rung.data.split import Splits
 from rung.data.twins import Twins
+from rung.errors import DataError
 
 Check = Callable[[Material], list[Problem]]
 
@@ -32,12 +33,11 @@ CHECKS: Final[dict[str, Check]] = {
     "label-range": classes.out_of_range,
     "groups": groups.crossing,
 }
-QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing that has to be trained
-    "files": files.unusable,
+QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing that has to be trained, or that reading the data warns of already
     "exact-duplicates": duplicates.exact,
     "near-duplicates": duplicates.near,
-    "classes": classes.uneven,
-    "odd-images": odd.unlike,
+    "classes": classes.imbalanced,
+    "odd-images": odd.scaled,
     "label-range": classes.out_of_range,
     "groups": groups.crossing,
 }
@@ -50,7 +50,7 @@ class CheckReport:
 
     name, hash: of the ImageSet; counts: {part: images}, of the splits that were checked; how: in words how these were made.
     problems: the gravest first, in one severity by the order of the checks. clean: {check: what it looked at} of those that found nothing.
-    seconds: {check: how long it took}.
+    seconds: {check: how long it took}. left_out: files that were left out while reading.
     """
 
     name: str
@@ -60,6 +60,7 @@ class CheckReport:
     problems: tuple[Problem, ...]
     clean: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def errors(self) -> int:
@@ -76,6 +77,7 @@ class CheckReport:
             "problems": [problem.to_json() for problem in self.problems],
             "clean": dict(self.clean),
             "seconds": dict(self.seconds),
+            "left_out": self.left_out,
         }
 
 
@@ -103,7 +105,18 @@ def check(
         if not found:
             clean[name] = looked_at(run)
     gravest = sorted(problems, key=lambda problem: _GRAVEST.index(problem.severity))
-    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(gravest), clean, seconds)
+    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(gravest), clean, seconds, len(images.dropped))
+
+
+def refused(name: str, error: DataError) -> CheckReport:
+    """Return what is known of data that could not be loaded at all: one error, named by the check that looks for it.
+
+    Raises: the error itself where no check does, for then the data were not there, or were not asked for rightly.
+    """
+    if not error.check:
+        raise error
+    problem = Problem(error.check, "error", f"The data cannot be used: {error}.", "Mend this first; nothing else was looked at.", count=1)
+    return CheckReport(name, "", {}, "", (problem,))
 
 
 def looked_at(check: Check) -> str:

@@ -30,6 +30,11 @@ def uneven(material: Material) -> list[Problem]:
     return [*_imbalance(material, counts), *_few(material, counts), *_lacking(material, counts), *_misspelt(material, counts)]
 
 
+def imbalanced(material: Material) -> list[Problem]:
+    """Classes: very uneven ones."""
+    return list(_imbalance(material, _counts(material)))
+
+
 def out_of_range(material: Material) -> list[Problem]:
     """Labels: numbers that stand for no class, and classes that no image has."""
     labels, names = material.images.labels, material.images.classes

@@ -27,6 +27,11 @@ def unlike(material: Material) -> list[Problem]:
     return [*_blank(material, values), *_scales(material, values)]
 
 
+def scaled(material: Material) -> list[Problem]:
+    """Pixels: images on another scale of values (0 to 1 kept as 0 to 255)."""
+    return list(_scales(material, _measure(material.images.images)))
+
+
 @dataclass(frozen=True)
 class _Values:
     """Of each image: its highest value and the deviation of its values, float32 (N,), in grey levels."""

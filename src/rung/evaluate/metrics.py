@@ -41,6 +41,7 @@ class Scores:
 
     confusion: counts, rows true, columns answered. costs: the table that `cost` was made with, rows true, columns answered.
     top_5: None where there are five classes or fewer; cost: None without a table. log_loss in nats.
+    twins: images that have a near-duplicate among those that were fitted on; without_twins: some scores of all others, empty where there are none.
     """
 
     part: str
@@ -64,6 +65,8 @@ class Scores:
     confusion: tuple[tuple[int, ...], ...]
     costs: tuple[tuple[float, ...], ...] | None = None
     own: Mapping[str, Value] = field(default_factory=dict)
+    twins: int = 0
+    without_twins: Mapping[str, Value] = field(default_factory=dict)
 
     def values(self) -> dict[str, Value]:
         """Return the scores over all classes that there are, by name, one's own last."""
@@ -107,18 +110,22 @@ def _plain(value: Any) -> Any:
     return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 
+_MADE_AGAIN = ("classes", "per_class", "confusion", "costs", "own", "without_twins")
+
+
 def _from_json(values: dict[str, Any]) -> Scores:
     def value(item: Any) -> Any:
         return Value(**item) if isinstance(item, Mapping) and "covers" in item else item
 
     classes = [ClassScores(**{name: value(item) for name, item in row.items()}) for row in values["per_class"]]
     return Scores(
-        **{name: value(item) for name, item in values.items() if name not in ("classes", "per_class", "confusion", "costs", "own")},
+        **{name: value(item) for name, item in values.items() if name not in _MADE_AGAIN},
         classes=tuple(values["classes"]),
         per_class=tuple(classes),
         confusion=tuple(map(tuple, values["confusion"])),
         costs=None if values["costs"] is None else tuple(map(tuple, values["costs"])),
         own={name: Value(**item) for name, item in values["own"].items()},
+        without_twins={name: Value(**item) for name, item in values.get("without_twins", {}).items()},
     )
 
 
@@ -167,6 +174,8 @@ def score(
         confusion=tuple(map(tuple, confusion.tolist())),
         costs=None if table is None else tuple(map(tuple, table.tolist())),
         own={name: _own(name, metric, probabilities, labels, level) for name, metric in (own or {}).items()},
+        twins=0,
+        without_twins={},
     )
 
 

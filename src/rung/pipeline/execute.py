@@ -22,6 +22,7 @@ from rung.data.describe import describe
 from rung.data.imageset import PARTS, ImageSet
 from rung.errors import DataError, RunError
 from rung.evaluate import predictions as answers
+from rung.evaluate.apart import with_twins_apart
 from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
@@ -49,6 +50,7 @@ def begin(run: Run, prepared: Prepared) -> None:
         atomic.write_text(run.folder / name, text)
     about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how, "sealed": len(prepared.splits.test)}
     described = describe(prepared.images).to_json()
+    about["problems"] = [problem.to_json() for problem in prepared.problems]
     atomic.write_json(run.data, described | about | {"warnings": [*described["warnings"], *prepared.warnings]})
     with computing(prepared.recipe.compute):
         atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
@@ -206,7 +208,10 @@ def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictio
     """Add the scores of these parts to scores.json; the file is what says that a run is finished."""
     scores: Mapping[str, Any] = run.read_scores() if atomic.exists(run.scores) else {}
     own = {metric.name: metric for metric in prepared.own.metrics}
-    added = {part: score(predictions, costs=prepared.costs, own=own).to_json() for part, predictions in predicted.items()}
+    added = {}
+    for part, predictions in predicted.items():
+        twin = prepared.twins.beside(predictions.rows, np.setdiff1d(prepared.splits.train, predictions.rows), len(prepared.images))
+        added[part] = with_twins_apart(score(predictions, costs=prepared.costs, own=own), predictions, twin & (part != "train")).to_json()
     atomic.write_json(run.scores, {**scores, **added})
 
 

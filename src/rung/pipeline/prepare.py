@@ -14,6 +14,8 @@ import torch
 from torch import nn
 
 from rung import keys
+from rung.audit.check import QUICK, check
+from rung.audit.problem import Problem
 from rung.data import augment as augmentation
 from rung.data import load as loading
 from rung.data import pixels as pixel_rules
@@ -22,6 +24,8 @@ from rung.data.cache import place
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
+from rung.data.twins import Twins
+from rung.data.twins_kept import kept_twins
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.evaluate.costs import parse_costs
 from rung.models.build import build, flops
@@ -38,6 +42,7 @@ Progress = Callable[[int, int], None]
 class Prepared:
     """All that a training starts from. The recipe is resolved: no "auto" is left in it. costs: float64 (K,K) or None.
 
+    twins: near-duplicates among the images. problems: what the quick checks of the data found.
     warnings: what of the recipe does nothing, or something else than its words may promise; said before the first step, kept with the run.
     """
 
@@ -45,6 +50,8 @@ class Prepared:
     images: ImageSet
     splits: Splits
     own: OwnParts
+    twins: Twins
+    problems: tuple[Problem, ...]
     costs: npt.NDArray[np.float64] | None = None
     warnings: tuple[str, ...] = ()
 
@@ -126,7 +133,8 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
     Raises: DataError where the data cannot be split so, RecipeError where the recipe does not fit the data or the machine.
     """
     split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
-    splits = make_splits(images, recipe.split, split_seed)
+    twins = kept_twins(images)
+    splits = make_splits(images, recipe.split, split_seed, twins)
     pixels = pixel_rules.resolved(recipe.pixels, images)
     if pixels.normalise == "standard" and pixels.mean is None:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
@@ -146,7 +154,9 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
         }
     )
     costs = parse_costs(own.costs, images.classes) if own.costs else None
-    prepared = Prepared(resolved, images, splits, own, costs, (*idle(recipe), *_idle_here(recipe, images, splits)))
+    problems = check(images, splits, twins, seed=recipe.seed, checks=QUICK).problems
+    warnings = (*idle(recipe), *_idle_here(recipe, images, splits), *(problem.sentence for problem in problems if problem.severity != "note"))
+    prepared = Prepared(resolved, images, splits, own, twins, problems, costs, warnings)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared
 

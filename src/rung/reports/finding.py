@@ -30,7 +30,7 @@ LABELS: Final = {
     "calibration": "Confidence",
     "imbalance": "Uneven classes",
     "data": "Files",
-    "copies": "Copies",
+    "copies": "Near-duplicates",
 }
 
 

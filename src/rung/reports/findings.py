@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from rung.reports import answers_findings, training_findings
 from rung.reports.finding import LABELS, Finding
@@ -74,9 +75,18 @@ def _data(report: ReportInput) -> Iterator[Finding]:
     if any(counts.values()):
         said = listing([f"{plural(n, 'file')} {'was' if n == 1 else 'were'} {what}" for what, n in counts.items() if n])
         yield Finding("data", f"{said}; each is listed with its reason under Data.", counts)
-    for where, number in report.data.get("duplicates", {}).items():
-        earlier, _, later = where.partition(" & ")
-        if later:
-            images = f"{plural(number, f'{later} image')} {'is' if number == 1 else 'are'}"
-            sentence = f"{images} in the {earlier} part too, pixel for pixel: answers to them tell nothing about new images."
-            yield Finding("copies", sentence, {"parts": where, "images": number})
+    for part, scores in report.scores.items():
+        if scores.get("twins"):
+            yield _twins(part, scores)
+
+
+def _twins(part: str, scores: Mapping[str, Any]) -> Finding:
+    """Say how many images of a part have a near-duplicate in train, and what the accuracy is without them."""
+    images = f"{plural(scores['twins'], f'{part} image')} of {count(scores['images'])} {'has' if scores['twins'] == 1 else 'have'} a near-duplicate in train"
+    numbers = {"part": part, "twins": scores["twins"], "images": scores["images"]}
+    if not scores["without_twins"]:
+        return Finding("copies", f"{images}: these scores tell nothing about new images.", numbers)
+    with_all, without = scores["accuracy"], scores["without_twins"]["accuracy"]
+    share, interval = score_text(without)
+    sentence = f"{images}; without {'it' if scores['twins'] == 1 else 'them'} the accuracy is {share}{interval}, with all {score_text(with_all)[0]}."
+    return Finding("copies", sentence, numbers | {"accuracy": with_all["value"], "accuracy_without": without["value"]})
