@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rung.estimator import ImageClassifier
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
-    from rung.workbench import cache, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
+    from rung.workbench import cache, check, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,7 @@ _HOMES = {
     "rung.store.run": ("Run",),
     "rung.workbench": (
         "cache",
+        "check",
         "describe",
         "findings",
         "load",
@@ -48,8 +49,8 @@ _HOMES = {
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
-    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "describe", "findings", "from_arrays", "load", "load_recipe", "new", "predict",
-    "preflight", "report", "resume", "runs", "test", "train", "verify_ledger",
+    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "check", "describe", "findings", "from_arrays", "load", "load_recipe", "new",
+    "predict", "preflight", "report", "resume", "runs", "test", "train", "verify_ledger",
 ]  # fmt: skip
 
 

@@ -183,6 +183,37 @@ def data(
         raise typer.Exit(3)
 
 
+@app.command(epilog="Example: rung check photos/ --page check.html")
+def check(
+    sources: Sources,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    settings: Settings = None,
+    seed: Seed = None,
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the page with pictures here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for mistakes in data before anything is trained; nothing is changed.
+
+    Exit code 1 if there is an error, 3 if files were left out.
+    """
+    from rung import display, workbench
+
+    with display.bars(quiet=as_json) as bars:
+        found = workbench.check(
+            sources, classes=classes, grey=grey, size=size, settings=_settings(settings), seed=seed or 0, page=page, progress=bars.reading, staged=bars.stage
+        )
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        display.check(found, page)
+    if found.errors:
+        raise typer.Exit(1)
+    if found.left_out:
+        raise typer.Exit(3)
+
+
 @app.command(epilog="Example: rung preflight photos/ --recipe model_s")
 def preflight(
     data: Sources,

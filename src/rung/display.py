@@ -15,6 +15,7 @@ from rich.table import Table
 from rung.words import duration, visible
 
 if TYPE_CHECKING:
+    from rung.audit.check import CheckReport
     from rung.audit.preflight.outcome import Preflight
     from rung.data.cache import Kept
     from rung.data.describe import DataReport
@@ -169,6 +170,20 @@ def notes(values: Mapping[str, Any], listed: int) -> None:
     for word in ("warning", "remark"):
         for sentence in values[f"{word}s"]:
             _output.print(f"{word}: {sentence}", markup=False)
+
+
+def check(found: CheckReport, page: Path | None) -> None:
+    """Show the verdict of the checks of a data set and its problems, the gravest first, each with what to do."""
+    from rung.reports.check_page import verdict
+
+    _output.print(f"{found.name}: {verdict(found)}", markup=False)
+    for problem in found.problems:
+        _output.print(f"{problem.severity}: {problem.check}: {visible(problem.sentence)}", markup=False)
+        _output.print(f"  {visible(problem.advice)}", markup=False)
+    if found.clean:
+        _output.print(f"clean: {', '.join(found.clean)}", markup=False)
+    if page is not None:
+        _output.print(f"page: {page}", markup=False)
 
 
 def preflight(found: Preflight) -> None:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from rung import own as own_module
 from rung import recipe as recipe_module
-from rung.errors import RecipeError, RunError, RungError, did_you_mean
+from rung.errors import DataError, RecipeError, RunError, RungError, did_you_mean
 from rung.recipe import Recipe
 from rung.store import atomic, ledger, lock
 from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run, RunSummary
 
 if TYPE_CHECKING:
+    from rung.audit.check import CheckReport
     from rung.audit.preflight.outcome import Preflight
     from rung.data.cache import Kept
     from rung.data.describe import DataReport
@@ -64,6 +65,48 @@ def describe(data: ImageSet | str | Path) -> DataReport:
     from rung.data.describe import describe as describe_images
 
     return describe_images(load(data) if isinstance(data, str | Path) else data)
+
+
+def check(
+    data: str | Path | Sequence[str | Path] | ImageSet,
+    *,
+    classes: str | None = None,
+    size: int | None = None,
+    grey: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    page: str | Path | None = None,
+    progress: Progress | None = None,
+    staged: Callable[[int, int], None] = lambda done, total: None,
+) -> CheckReport:
+    """Look for mistakes in a data set, split as `train` would split it, and change nothing; with `page`, write what was found there as HTML with pictures.
+
+    progress(done, total) is called while files are read, staged(done, total) before each check.
+
+    Raises: RecipeError; DataError where the data are not there. Data that cannot be used for a reason that a check looks for are no error: see
+    `CheckReport.errors`.
+    """
+    from rung.audit import check as checks
+    from rung.data.imageset import ImageSet
+    from rung.data.split import make_splits
+    from rung.data.twins_kept import kept_twins
+    from rung.reports import check_page
+
+    sources = [] if isinstance(data, ImageSet) else [data] if isinstance(data, str | Path) else list(data)
+    images = data if isinstance(data, ImageSet) else None
+    recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
+    try:
+        if images is None:
+            images = load(*sources, classes=classes, size=size, grey=grey, settings=settings, progress=progress)
+        twins = kept_twins(images)
+        splits = make_splits(images, recipe.split, seed if recipe.split.seed is None else recipe.split.seed, twins)
+        found = checks.check(images, splits, twins, seed=seed, progress=staged)
+    except DataError as error:
+        found = checks.refused("+".join(map(str, sources)) or "arrays", error)
+    if page is not None:
+        atomic.make_folder(Path(page).absolute().parent)
+        atomic.write_text(Path(page), check_page.render(found, images))
+    return found
 
 
 def load_recipe(name: str | Path | Recipe = "default") -> Recipe:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
 from rung import words
 from rung.reports import view_answers, view_run
 from rung.reports.inputs import ReportInput
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _CONTENTS = {
@@ -32,13 +35,18 @@ _CONTENTS = {
 
 def render(report: ReportInput) -> str:
     """Return the report as HTML; equal input gives equal text. Everything that comes from a user is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen)
-    environment.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f", "breakable": _breakable, "coded": _coded}
     view = view_answers.view(report) | view_run.view(report)
     view["contents"] = [(anchor, name) for anchor, name in _CONTENTS.items() if _is_there(anchor, view)]
-    return environment.get_template("page.html").render(view)
+    return environment().get_template("page.html").render(view)
+
+
+def environment() -> Environment:
+    """Return what makes pages of the templates: it escapes every text, and refuses a name that a template misspells."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen)
+    made.globals |= {"percent": words.percent, "plural": words.plural, "number": words.count, "thin": "\u202f", "breakable": _breakable, "coded": _coded}
+    return made
 
 
 def _seen(value: Any) -> Any:

@@ -1,0 +1,60 @@
+"""What the checks of a data set found, as one page with pictures that needs nothing but itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rung.audit.check import CheckReport
+from rung.audit.problem import Problem
+from rung.data.imageset import ImageSet
+from rung.reports import pictures
+from rung.reports.html import environment
+from rung.words import duration, listing, plural
+
+_TITLES = {"error": "Error", "warning": "Warning", "note": "Note"}
+
+
+def render(report: CheckReport, images: ImageSet | None) -> str:
+    """Return the page as HTML; images: those that were checked, None where they could not be read. All that comes from a user is escaped."""
+    view = {
+        "report": report,
+        "verdict": verdict(report),
+        "titles": _TITLES,
+        "problems": [{"problem": problem, "groups": _groups(problem, images), "shown": _shown(problem)} for problem in report.problems],
+        "facts": _facts(report),
+        "total_time": duration(sum(report.seconds.values())),
+    }
+    return environment().get_template("check.html").render(view)
+
+
+def verdict(report: CheckReport) -> str:
+    """Return in a sentence or two whether the data can be trained on as they are."""
+    counts = {severity: sum(problem.severity == severity for problem in report.problems) for severity in _TITLES}
+    said = listing([plural(number, severity) for severity, number in counts.items() if number])
+    if counts["error"]:
+        return f"Not fit for training as it is: {said}."
+    if counts["warning"]:
+        return f"Fit for training, with care: {said}."
+    return f"Fit for training: no error and no warning{f', {said}' if said else ''}."
+
+
+def _facts(report: CheckReport) -> list[str]:
+    return [f"{part}: {plural(number, 'image')}" for part, number in report.counts.items()]
+
+
+def _groups(problem: Problem, images: ImageSet | None) -> list[list[dict[str, Any]]]:
+    """Return the evidence as groups of pictures, each with its class and where it came from."""
+    if images is None:
+        return []
+    return [[_picture(images, row) for row in group] for group in problem.groups]
+
+
+def _picture(images: ImageSet, row: int) -> dict[str, Any]:
+    label = int(images.labels[row])
+    name = images.classes[label] if 0 <= label < len(images.classes) else f"label {label}"
+    return {"image": pictures.image_uri(images.images[row]), "name": name, "source": images.sources[row]}
+
+
+def _shown(problem: Problem) -> str:
+    """Say how many of the groups found are shown, where not all are."""
+    return f"{len(problem.groups)} of {problem.count:,} are shown." if problem.groups and len(problem.groups) < problem.count else ""

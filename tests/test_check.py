@@ -1,0 +1,57 @@
+"""`rung check` and rung.check: the verdict, the exit code, the page, and data that cannot be loaded at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rung
+from benchmarks.torture.forks import Forks
+from rung.errors import DataError
+
+
+@pytest.fixture
+def bad_labels(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.npz"
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(path, x=images, y=np.arange(40) % 4, classes=np.array(["a", "b", "c"]))
+    return path
+
+
+def test_clean_digits_pass_and_the_page_is_written(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    found = rung.check("digits", settings={"data.per_class": 60}, page=tmp_path / "new" / "check.html", staged=lambda *at: told.append(at))
+    assert found.errors == 0
+    assert found.counts == {"train": 380, "validation": 100, "test": 120}
+    assert told[0] == (0, len(told))
+    assert "Fit for training" in (tmp_path / "new" / "check.html").read_text()
+
+
+def test_data_that_a_check_looks_for_but_loading_refuses_are_an_error_of_that_check(bad_labels: Path, tmp_path: Path) -> None:
+    found = rung.check(bad_labels, page=tmp_path / "check.html")
+    assert [problem.check for problem in found.problems] == ["label-range"]
+    assert found.errors == 1
+    assert "labels run from 0 to 3" in found.problems[0].sentence
+    assert "Not fit for training" in (tmp_path / "check.html").read_text()
+
+
+def test_data_that_are_not_there_are_a_mistake_of_use(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        rung.check(tmp_path / "nowhere")
+
+
+def test_an_image_set_is_checked_as_it_is() -> None:
+    images = rung.load("digits", settings={"data.per_class": 20})
+    assert rung.check(images).name == "digits"
+
+
+def test_the_command_says_most_severe_first_and_ends_with_1_on_an_error(bad_labels: Path, forks: Forks, tmp_path: Path) -> None:
+    ended = forks.run(["check", str(bad_labels), "--page", "check.html"], tmp_path)
+    assert ended.code == 1
+    assert "Not fit for training as it is: 1 error." in ended.out
+    assert "error: label-range: The data cannot be used" in ended.out
+    assert (tmp_path / "check.html").exists()
+    clean = forks.run(["check", "digits", "--set", "data.per_class=30", "--json"], tmp_path)
+    assert clean.code == 0
+    assert json.loads(clean.out)["name"] == "digits"
