@@ -41,7 +41,7 @@ def gradients_reach(trace: Trace, may_freeze: bool) -> Outcome:
     if unreached:
         problems.append(f"No gradient reached {_named(unreached)} in {steps}.")
     if unchanged:
-        problems.append(f"{steps} with gradients did not change {_named(unchanged)}: no optimizer updates it.")
+        problems.append(f"{steps} with gradients did not change {_named(unchanged)}: no optimizer updates it, or the rate is next to nothing.")
     if broken:
         problems.append(f"The frozen {_named(broken)} changed.")
     if frozen and not may_freeze:

@@ -56,13 +56,13 @@ def loss_encoding(train: Train, loss: Loss, classes: int, trace: Trace) -> Outco
     tried = min(classes, _CLASSES)
     table, sums = _table(loss, classes, tried), _summed(loss, classes, tried)
     problems = []
-    wanted_most = table.argmin(axis=1)
-    wrong = np.flatnonzero((wanted_most != np.arange(tried)) | (np.sort(table, axis=1)[:, 0] == np.sort(table, axis=1)[:, 1]))
+    others = np.where(np.eye(tried, dtype=bool), np.inf, table)
+    wrong = np.flatnonzero(np.diag(table) >= others.min(axis=1) * (1 - _NEAR))
     if len(wrong):
         first = int(wrong[0])
         problems.append(
             f"For {len(wrong)} of {tried} labels the loss is not lowest where the answer is the label: for label {first} it is {table[first, first]:.4g} when "
-            f"{first} is answered and {table[first].min():.4g} when {int(wanted_most[first])} is."
+            f"{first} is answered and {others[first].min():.4g} when {int(others[first].argmin())} is."
         )
     sure = [float(loss(torch.eye(classes)[:tried] * scale, torch.arange(tried)).double().mean()) for scale in (0.0, *_SURE)]
     if not len(wrong) and not min(sure) < sure[0]:
