@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rung import keys
-from rung.audit.preflight.augmenting import MIXES, Judged, changed
-from rung.pipeline import execute
+from rung.audit.preflight.augmenting import MIXES, Judged, how_far
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.preflight import trial
+from rung.pipeline.preflight.trainings import attempt
 from rung.pipeline.preflight.trial import Rows
 from rung.pipeline.preflight.views import each_alone, plain, view
 from rung.pipeline.prepare import Prepared
@@ -31,13 +31,15 @@ _DETAIL = ("noise_fraction", "blur_pixels", "cutout_pixels", "contrast_fraction"
 _TRAIN = Train(epochs=2, batch_size=32, optimizer="adamw", learning_rate=0.005, weight_decay=0.01, schedule="one_cycle", keep="last", defaults="torch")
 
 
-def judge(prepared: Prepared) -> Judged:
-    """Fit a judge on unaugmented training rows and ask it for validation rows, plain and changed in each way."""
+def judge(prepared: Prepared) -> Judged | str:
+    """Fit a judge on unaugmented training rows and ask it for validation rows, plain and changed in each way; or say why it could not be fitted."""
     splits, seed = prepared.splits, prepared.recipe.seed
     fitted = trial.some(prepared.images, splits.train, _FITTED, "judge fitted", seed)
     unseen = splits.validation if len(splits.validation) else np.setdiff1d(splits.train, fitted)
     asked = trial.some(prepared.images, unseen, _ASKED, "judge asked", seed)
-    network = _fit(prepared, fitted)
+    network, stopped = _fit(prepared, fitted)
+    if stopped:
+        return stopped
     rows = trial.with_rows(prepared, asked, asked[:0])
     unchanged = plain(rows)
     each = {}
@@ -45,13 +47,13 @@ def judge(prepared: Prepared) -> Judged:
         if name in MIXES:
             continue
         made = [view(way, epoch) for epoch in range(_VIEWS)]
-        touched = np.concatenate([changed(images, unchanged) for images in made])
-        each[name] = (np.concatenate([_answers(network, images, prepared) for images in made]), touched)
+        far = np.concatenate([how_far(images, unchanged) for images in made])
+        each[name] = (np.concatenate([_answers(network, images, prepared) for images in made]), far)
     return Judged(prepared.images.labels[asked], _answers(network, unchanged, prepared), each, prepared.images.classes, len(fitted))
 
 
-def _fit(prepared: Prepared, fitted: Rows) -> nn.Module:
-    """Return a judge fitted on these rows, in evaluation mode.
+def _fit(prepared: Prepared, fitted: Rows) -> tuple[nn.Module, str]:
+    """Return a judge fitted on these rows, in evaluation mode, and why its training broke off, if it did.
 
     So that it bears what keeps every label, it is shown each image plain and in two gentle variations, made here and not by the augmentation that
     it is to judge. Only of the recipe's own loss of detail (noise, blur, cutout, contrast, brightness) does it get its share: too much of it can
@@ -74,8 +76,10 @@ def _fit(prepared: Prepared, fitted: Rows) -> nn.Module:
         pool=min(2, stored.shape[1]),
     )
     recipe = prepared.recipe.model_copy(update={"augment": detail, "network": network, "train": _TRAIN})
-    made, _ = execute.fit(replace(many, recipe=recipe, images=replace(many.images, images=stored), own=OwnParts()), NoJournal())
-    return made.eval()
+    ready = replace(many, recipe=recipe, images=replace(many.images, images=stored), own=OwnParts())
+    made = ready.network()
+    _, stopped = attempt(ready, NoJournal(), None, made)
+    return made.eval(), stopped
 
 
 def _varied(images: Tensor, key: int) -> Tensor:

@@ -30,7 +30,7 @@ _COMPARED = 1024  # rows whose pixels and labels are compared
 _VIEWED = 128  # rows that are augmented in all ways
 _ASKED = 96  # rows that are asked in all orders and companies
 _SAMPLED_STEPS = 1000  # of a schedule
-OF_FEW = ("rows-once", "pixels", "labels", "validation", "first-loss", "loss-encoding", "loss-numbers", "gradients-reach", "gradients-fresh", "evaluation")
+_OF_FEW = ("first-loss", "loss-encoding", "loss-numbers", "gradients-reach", "gradients-fresh", "evaluation")  # that need the whole of it
 
 
 def preflight(prepared: Prepared, progress: Progress = lambda done, total: None) -> Preflight:
@@ -62,15 +62,14 @@ def _few_rows(prepared: Prepared) -> Iterator[Outcome]:
     trace, recipe, fitted, chosen = run.trace, run.prepared.recipe, run.held("train"), run.held("validation")
     went = f"A training of {len(fitted)} rows went through."
     stop = [f"A training of {len(fitted)} rows broke off: {trace.stopped}"] if trace.stopped else []
-    yield concluded("training", f"{len(trace.losses)} steps", went, stop, "The checks that look at it are left out: mend this first.", steps=len(trace.losses))
-    if stop:
-        yield from (skipped(name, f"The training it looks at broke off: {trace.stopped}") for name in OF_FEW)
-        return
+    yield concluded("training", f"{len(trace.losses)} steps", went, stop, "The checks that need it are left out: mend this first.", steps=len(trace.losses))
     pixels, loss, classes = recipe.pixels, _loss(prepared), prepared.images.classes
     wanted = len(prepared.splits.train) * (1 + prepared.recipe.augment.offline_copies)
-    training = prepared.training()
-    yield rows.rows_once(training, wanted, prepared.recipe.train.batch_size, trace, fitted, pixels)
+    yield rows.rows_once(prepared.training(), wanted, prepared.recipe.train.batch_size, trace, fitted, pixels)
     yield from _as_stored(prepared, run)
+    if stop:
+        yield from (skipped(name, f"The training it looks at broke off: {trace.stopped}") for name in _OF_FEW)
+        return
     weights = expected.class_weights(recipe.train, fitted.labels, classes)
     first = expected.labels_of(expected.digests(trace.forwards[0].images, pixels), fitted.images, fitted.labels)
     yield losses.first_loss(trace, first[first >= 0] if (first >= 0).any() else fitted.labels, weights, recipe.train, loss)
@@ -173,7 +172,11 @@ def _augmentation(prepared: Prepared) -> Iterator[Outcome]:
     if not settings and not prepared.own.augmentations:
         yield skipped("augmentation-keeps-labels", "The recipe has no augmentation that should keep labels.")
         return
-    yield augmenting.keeps_labels(judge(trial.with_train(prepared, sampling="each_once")))
+    judged = judge(trial.with_train(prepared, sampling="each_once"))
+    if isinstance(judged, str):
+        yield skipped("augmentation-keeps-labels", f"The small network that judges could not be fitted: {judged}")
+    else:
+        yield augmenting.keeps_labels(judged)
 
 
 def _by_heart(prepared: Prepared) -> Iterator[Outcome]:

@@ -18,6 +18,7 @@ from rung.own import Own
 from rung.pipeline import execute, own_parts
 from rung.pipeline.preflight import trial
 from rung.pipeline.prepare import Prepared
+from rung.training.journal import NoJournal
 from rung.training.loop import EpochEnd, TrainResult
 
 _FEW_BATCH, _FEW_EPOCHS, _FEW_CHOSEN = 16, 3, 40
@@ -51,18 +52,25 @@ def watched(prepared: Prepared, steps: int | None = None, loosened: bool = False
     if loosened:
         trial.loosened(network)
     watch = Watch(network, steps)
-    result, stopped = None, ""
     with watch.looking():
-        try:
-            with own_parts.explained(prepared.own):
-                _, result = execute.fit(prepared, watch.journal, watch.observe, network)
-        except Enough:
-            pass
-        except ResourceError:
-            raise
-        except Exception as error:  # whatever a recipe or an own part does to a training is what a pre-flight looks for
-            stopped = str(error) if isinstance(error, RungError) else f"{type(error).__name__}: {error}"
+        result, stopped = attempt(prepared, watch.journal, watch.observe, network)
     return Watched(prepared, network, watch.trace(stopped), result)
+
+
+def attempt(prepared: Prepared, journal: NoJournal, observe: execute.Observe | None, network: nn.Module) -> tuple[TrainResult | None, str]:
+    """Train; return the result and an empty text, or None and why it broke off (nothing, if enough was seen).
+
+    Raises: ResourceError where memory runs out.
+    """
+    try:
+        with own_parts.explained(prepared.own):
+            return execute.fit(prepared, journal, observe, network)[1], ""
+    except Enough:
+        return None, ""
+    except ResourceError:
+        raise
+    except Exception as error:  # whatever a recipe or an own part does to a training is what a pre-flight looks for
+        return None, str(error) if isinstance(error, RungError) else f"{type(error).__name__}: {error}"
 
 
 def few_rows(prepared: Prepared) -> Watched:

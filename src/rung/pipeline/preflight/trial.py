@@ -25,6 +25,8 @@ _CANDIDATES = 8  # times as many rows as are wanted are looked at, to leave out 
 
 def some(images: ImageSet, rows: Rows, count: int, purpose: str, seed: int) -> Rows:
     """Return at most `count` of the rows, drawn by seed and purpose: classes in turn, no two of equal images."""
+    if not len(rows):
+        return rows
     order = rows[keys.permutation(seed, f"preflight {purpose}", 0, len(rows))][: _CANDIDATES * count]
     _, first = np.unique(pixel_digests(images.images[order]), return_index=True)
     order = order[np.sort(first)]
