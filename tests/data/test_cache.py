@@ -492,6 +492,13 @@ def test_what_is_kept_can_be_listed_and_cleared(photos: Path, cache: Cache, sett
     assert {one.images, other.images} == {COUNT - 1}
     assert (one.source, one.bytes) == ("photos", sum(path.stat().st_size for path in one.folder.iterdir()))
     assert clear(cache, unused_s=3600) == []
+    an_hour_ago = time.time() - 3700
+    for path in (*one.folder.iterdir(), one.folder):
+        os.utime(path, (an_hour_ago, an_hour_ago))
+    assert [past.folder for past in kept(cache) if past.unused_s > 3600] == [one.folder]
+    read(photos, cache, size=16)
+    read(photos, cache, size=8)
+    assert clear(cache, unused_s=3600) == []
     with lock.hold(one.folder):
         assert [gone.folder for gone in clear(cache)] == [other.folder]
     assert [gone.folder for gone in clear(cache)] == [one.folder]

@@ -1,8 +1,8 @@
-"""Where decoded images are kept between runs, under which key, and how they are cleared away.
+"""Where decoded images, and what was found in them, are kept between runs, under which key, and how they are cleared away.
 
 A table's key is the rule that its pixels were made by (the fields of `pixels` up to the 8-bit image, the code that carries them out, the
 versions of the decoders) and the addresses of its files in their order. Whether those files are still the same is asked each time it is
-opened (known.py).
+opened (known.py). The near-duplicates of a data set lie beside the tables, each set in a folder of its own (twins_kept.py).
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ from PIL import features
 
 from rung.data.found import Stored
 from rung.data.table import Table, open_table
+from rung.errors import RunError
 from rung.recipe import Pixels
-from rung.store import atomic, lock
+from rung.store import arrays, atomic, lock
 from rung.store.values import dumps
 
 _FIELDS: Final = ("size", "colour", "fit", "filter", "antialias", "background", "reduced_jpeg")
-_CODE: Final = ("blocks", "decode", "files", "imageset", "pixels", "resize", "sniff")
+_CODE: Final = ("data.blocks", "data.decode", "data.files", "data.imageset", "data.pixels", "data.resize", "data.sniff")
 _DECODERS: Final = ("pil", "libjpeg_turbo", "jpg", "zlib", "zlib_ng", "webp", "libtiff")
 _OFF: Final = ("off", "no", "0", "")
+_TWINS: Final = "twins.safetensors"
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of tables. worth_s: what is decoded in fewer seconds is not kept."""
+    """A folder of tables and of twins. worth_s: what takes fewer seconds is not kept."""
 
     root: Path
     worth_s: float = 1.0
@@ -47,6 +49,10 @@ class Cache:
             digest.update(os.fsencode(stored.address(row)) + b"\0")
         return self.root / hashlib.sha256(dumps(rule(pixels)).encode()).hexdigest()[:16] / digest.hexdigest()[:24]
 
+    def twins(self, key: str) -> Path:
+        """Return the file of the twins that were found under a key, or would be kept under it, in a folder of its own."""
+        return self.root / "twins" / key[:24] / _TWINS
+
     def tables(self, near: Path) -> list[Table]:
         """Open the tables of one rule: those beside the folder `near`, and its own."""
         return [table for folder in _folders(near.parent) if (table := open_table(folder))]
@@ -54,7 +60,7 @@ class Cache:
 
 @dataclass(frozen=True)
 class Kept:
-    """One table: its folder, the name of its data, how many images it holds, its bytes on the disk, for how long it was not used, in seconds."""
+    """One table, or the twins of one data set: the folder, what it holds, of how many images, bytes on the disk, seconds since it was used."""
 
     folder: Path
     source: str
@@ -75,15 +81,15 @@ def place() -> Cache | None:
 def rule(pixels: Pixels) -> dict[str, Any]:
     """Return all that decides the 8-bit image of a file, as plain values."""
     fields = pixels.model_dump(mode="json", include=set(_FIELDS))
-    return {**fields, "code": _code(), **{name: features.version(name) for name in _DECODERS}}
+    return {**fields, "code": code(*_CODE), **{name: features.version(name) for name in _DECODERS}}
 
 
-@lru_cache(maxsize=1)
-def _code() -> str:
-    """Return a digest of the code between a file and its 8-bit image, so that no change of it can be forgotten here."""
+@lru_cache
+def code(*modules: str) -> str:
+    """Return a digest of the code of these modules of rung, so that no change of it can be forgotten in a key."""
     digest = hashlib.sha256()
-    for name in _CODE:
-        digest.update(Path(str(importlib.import_module(f"rung.data.{name}").__file__)).read_bytes())
+    for name in modules:
+        digest.update(Path(str(importlib.import_module(f"rung.{name}").__file__)).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -94,15 +100,25 @@ def kept(cache: Cache) -> list[Kept]:
 
 
 def _kept(folder: Path) -> Kept:
-    table = open_table(folder)
+    source, images = _content(folder)
     statuses = [path.stat() for path in folder.iterdir()]
-    source = str(table.about["source"]) if table else "(not finished)"
-    unused_s = max(0.0, time.time() - max((status.st_mtime for status in statuses), default=0.0))
-    return Kept(folder, source, len(table.images) if table else 0, sum(status.st_size for status in statuses), unused_s)
+    unused_s = max(0.0, time.time() - max(status.st_mtime for status in (folder.stat(), *statuses)))  # the folder's time is set at each use
+    return Kept(folder, source, images, sum(status.st_size for status in statuses), unused_s)
+
+
+def _content(folder: Path) -> tuple[str, int]:
+    """Return what a folder holds, in words, and of how many images."""
+    if table := open_table(folder):
+        return str(table.about["source"]), len(table.images)
+    try:
+        _, about = arrays.read(folder / _TWINS)
+    except RunError:
+        return "(not finished)", 0
+    return f"near-duplicates in {about['source']}", int(about["images"])
 
 
 def clear(cache: Cache, unused_s: float = 0.0) -> list[Kept]:
-    """Remove the tables that were not used for so many seconds, and return them; a process that has one open keeps it until it ends.
+    """Remove what was not used for so many seconds, and return it; a process that has a table open keeps it until it ends.
 
     A table that a process fills now stays. Raises: RunError if one cannot be removed.
     """

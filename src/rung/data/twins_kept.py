@@ -2,54 +2,83 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import os
 import time
-from functools import lru_cache
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from rung.data import align, nearby, sketch, twins
-from rung.data.cache import place
+from rung.data.cache import code, place
 from rung.data.imageset import ImageSet
 from rung.data.twins import Twins, find_twins
-from rung.errors import RungError
+from rung.errors import ResourceError, RunError
 from rung.store import arrays, atomic
 
-_WORTH_S: Final = 1.0  # what is found sooner is found again
+_CODE: Final = ("data.align", "data.nearby", "data.pixels", "data.resize", "data.sketch", "data.twins", "keys")
 _CHUNK: Final = 2**24  # bytes hashed at once
 
 
-def kept_twins(images: ImageSet) -> Twins:
-    """Return `find_twins(images)`, from the cache of this user where it was found before by the same code."""
+def kept_twins(images: ImageSet, say: Callable[[str], None] = lambda sentence: None) -> Twins:
+    """Return `find_twins(images)`, from the cache of this user where it was found before by the same code.
+
+    say(sentence) hears why what was found cannot be kept.
+    """
     cache = place()
-    path = None if cache is None else cache.root.parent / "twins" / f"{_key(images)}.safetensors"
-    if path is not None and path.exists():
-        with contextlib.suppress(RungError, KeyError):  # a damaged file is written anew
-            stored, _ = arrays.read(path)
-            return Twins(stored["pairs"], stored["exact"], stored["likeness"])
+    if cache is None:
+        return find_twins(images)
+    path = cache.twins(_key(images))
+    stored = _stored(path)
+    if stored is not None:
+        return stored
     started = time.perf_counter()
     found = find_twins(images)
-    if path is not None and time.perf_counter() - started > _WORTH_S:
-        with contextlib.suppress(RungError):  # without room or right to write, they are found again next time
-            atomic.make_folder(path.parent)
-            arrays.write(path, {"pairs": found.pairs, "exact": found.exact, "likeness": found.likeness}, {"images": len(images)})
+    if time.perf_counter() - started > cache.worth_s:
+        try:
+            _keep(path, found, images)
+        except (ResourceError, RunError) as trouble:
+            say(f"near-duplicates are not kept in the cache: {trouble}")
     return found
+
+
+def _stored(path: Path) -> Twins | None:
+    """Return the twins of a file, None if there is none or it is damaged: they are found and written anew then."""
+    if not path.exists():
+        return None
+    try:
+        stored, about = arrays.read(path)
+    except RunError:
+        return None
+    twins = Twins(stored["pairs"], stored["exact"], stored["likeness"])
+    if about["crc"] != _checksum(twins):
+        return None
+    with suppress(OSError):  # a cache that is only read stays as it is
+        os.utime(path.parent)  # it was used just now
+    return twins
+
+
+def _keep(path: Path, twins: Twins, images: ImageSet) -> None:
+    atomic.make_folder(path.parent)
+    content = {"pairs": twins.pairs, "exact": twins.exact, "likeness": twins.likeness}
+    arrays.write(path, content, {"source": images.name, "images": len(images), "crc": _checksum(twins)})
+
+
+def _checksum(twins: Twins) -> int:
+    checksum = 0
+    for column in (twins.pairs, twins.exact, twins.likeness):
+        checksum = zlib.crc32(np.ascontiguousarray(column).data, checksum)
+    return checksum
 
 
 def _key(images: ImageSet) -> str:
     """Return a digest of all that decides the twins: the pixels as prepared, which images are equal, and the code."""
-    digest = hashlib.sha256(_code().encode() + repr(images.images.shape).encode())
+    digest = hashlib.sha256(code(*_CODE).encode() + repr(images.images.shape).encode())
     step = max(1, _CHUNK // images.images[0].size)
     for start in range(0, len(images), step):
         digest.update(np.ascontiguousarray(images.images[start : start + step]).data)
     digest.update(np.ascontiguousarray(images.digests).data)
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _code() -> str:
-    sources = (Path(str(module.__file__)).read_bytes() for module in (sketch, nearby, align, twins))
-    return hashlib.sha256(b"".join(sources)).hexdigest()
