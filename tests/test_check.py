@@ -5,10 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import rung
 from benchmarks.torture.forks import Forks
+from rung.audit.check import CheckReport
+from rung.data.imageset import ImageSet
+from rung.data.split import Splits
+from rung.data.twins import Twins
 from rung.errors import DataError
+from rung.pipeline.own_parts import OwnParts
+from rung.pipeline.prepare import prepare
+from rung.recipe import change
 
 
 @pytest.fixture
@@ -41,6 +49,24 @@ def test_data_that_are_not_there_are_a_mistake_of_use(tmp_path: Path) -> None:
         rung.check(tmp_path / "nowhere")
 
 
+def test_the_parts_are_those_of_a_training_with_the_same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[tuple[Splits, int]] = []
+
+    def noted(images: ImageSet, splits: Splits, twins: Twins, *, seed: int, progress: object) -> CheckReport:
+        checked.append((splits, seed))
+        return CheckReport("", "", {}, "", ())
+
+    monkeypatch.setattr("rung.audit.check.check", noted)
+    images, recipe = rung.load("digits", settings={"data.per_class": 20}), rung.Recipe()
+    rung.check(images, settings={"seed": 3})
+    rung.check(images, seed=3, settings={"split.seed": 4})
+    assert [seed for _, seed in checked] == [3, 3]
+    for (found, _), changed in zip(checked, ({"seed": 3}, {"seed": 3, "split.seed": 4}), strict=True):
+        trained = prepare(change(recipe, changed), images, OwnParts()).splits
+        assert np.array_equal(found.train, trained.train)
+        assert np.array_equal(found.validation, trained.validation)
+
+
 def test_an_image_set_is_checked_as_it_is() -> None:
     images = rung.load("digits", settings={"data.per_class": 20})
     assert rung.check(images).name == "digits"
@@ -52,6 +78,14 @@ def test_the_command_says_most_severe_first_and_ends_with_1_on_an_error(bad_labe
     assert "Not fit for training as it is: 1 error." in ended.out
     assert "error: label-range: The data cannot be used" in ended.out
     assert (tmp_path / "check.html").exists()
+    left_out = bad_labels.with_name("photos")
+    for name in ("a/1.png", "a/2.png", "b/3.png", "b/4.png"):
+        (left_out / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 10 * int(name[2])).save(left_out / name)
+    (left_out / "a" / "none.png").touch()
+    strict = forks.run(["check", str(left_out), "--strict"], tmp_path)
+    assert strict.code == 2
+    assert "none.png is empty (0 bytes); data.strict allows none" in strict.err
     clean = forks.run(["check", "digits", "--set", "data.per_class=30", "--json"], tmp_path)
     assert clean.code == 0
     assert json.loads(clean.out)["name"] == "digits"

@@ -190,6 +190,7 @@ def check(
     grey: Grey = False,
     size: Size = None,
     settings: Settings = None,
+    strict: Strict = False,
     seed: Seed = None,
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the page with pictures here.")] = None,
     as_json: AsJson = False,
@@ -202,7 +203,16 @@ def check(
 
     with display.bars(quiet=as_json) as bars:
         found = workbench.check(
-            sources, classes=classes, grey=grey, size=size, settings=_settings(settings), seed=seed or 0, page=page, progress=bars.reading, staged=bars.stage
+            sources,
+            classes=classes,
+            grey=grey,
+            size=size,
+            settings=_settings(settings, strict),
+            seed=seed,
+            page=page,
+            progress=bars.reading,
+            say=display.say,
+            staged=bars.stage,
         )
     if as_json:
         typer.echo(json.dumps(found.to_json()))
@@ -223,6 +233,7 @@ def preflight(
     classes: Classes = None,
     grey: Grey = False,
     size: Size = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Try out a training in under a minute: do data, augmentation, network, loss and steps do what they should?
@@ -236,7 +247,7 @@ def preflight(
         found = workbench.preflight(
             source,
             recipe,
-            settings=_settings(settings),
+            settings=_settings(settings, strict),
             seed=seed,
             classes=classes,
             grey=grey,

@@ -74,33 +74,35 @@ def check(
     size: int | None = None,
     grey: bool = False,
     settings: Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     page: str | Path | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
     staged: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckReport:
     """Look for mistakes in a data set, split as `train` would split it, and change nothing; with `page`, write what was found there as HTML with pictures.
 
-    progress(done, total) is called while files are read, staged(done, total) before each check.
+    progress(done, total) is called while files are read, staged(done, total) before each check; say(sentence) hears of trouble with the cache.
 
     Raises: RecipeError; DataError where the data are not there. Data that cannot be used for a reason that a check looks for are no error: see
     `CheckReport.errors`.
     """
     from rung.audit import check as checks
     from rung.data.imageset import ImageSet
-    from rung.data.split import make_splits
     from rung.data.twins_kept import kept_twins
+    from rung.pipeline.prepare import divided, load_images
     from rung.reports import check_page
 
     sources = [] if isinstance(data, ImageSet) else [data] if isinstance(data, str | Path) else list(data)
     images = data if isinstance(data, ImageSet) else None
-    recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
+    words = {} if seed is None else {"seed": seed}
+    recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings={**words, **(settings or {})})
     try:
         if images is None:
-            images = load(*sources, classes=classes, size=size, grey=grey, settings=settings, progress=progress)
-        twins = kept_twins(images)
-        splits = make_splits(images, recipe.split, seed if recipe.split.seed is None else recipe.split.seed, twins)
-        found = checks.check(images, splits, twins, seed=seed, progress=staged)
+            images = load_images(recipe, progress)
+        _say_troubles(images, say)
+        twins = kept_twins(images, say)
+        found = checks.check(images, divided(recipe, images, twins), twins, seed=recipe.seed, progress=staged)
     except DataError as error:
         found = checks.refused("+".join(map(str, sources)) or "arrays", error)
     if page is not None:
@@ -263,7 +265,7 @@ def _ready(
         _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
     _say_troubles(images, say)
-    prepared = prepare(wanted, images, parts)
+    prepared = prepare(wanted, images, parts, say)
     beforehand.check(prepared)
     for sentence in prepared.warnings:
         say(f"warning: {sentence}")
@@ -373,15 +375,14 @@ def resume(
         for sentence in said:
             say(sentence)
         started = time.perf_counter()
-        prepared = _prepared_again(found, data, progress)
-        _say_troubles(prepared.images, say)
+        prepared = _prepared_again(found, data, progress, say)
         found.clear_failure()
         with own_parts.explained(prepared.own, found.folder):
             said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say, scoring)
     return found, said
 
 
-def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None = None) -> Prepared:
+def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None, say: Callable[[str], None] = lambda sentence: None) -> Prepared:
     """Prepare a run from its folder, with the same data, or refuse."""
     from rung.pipeline import execute, own_parts
     from rung.pipeline.prepare import load_images, prepare
@@ -391,8 +392,9 @@ def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None =
     if data is None and not stored.data.sources:
         raise RunError(f"the images of {run.id} were passed in Python: pass them again, as data=")
     images = data if data is not None else load_images(stored, progress)
+    _say_troubles(images, say)
     execute.check_same_data(run, images)
-    prepared = prepare(stored, images, own)
+    prepared = prepare(stored, images, own, say)
     execute.check_same_splits(run, prepared)
     return prepared
 

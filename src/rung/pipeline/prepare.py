@@ -127,14 +127,13 @@ def load_images(recipe: Recipe, progress: Progress | None = None) -> ImageSet:
         return loading.load(recipe.data, recipe.pixels, progress=progress, download_progress=progress, cache=place())
 
 
-def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
-    """Split the data and resolve the recipe.
+def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str], None] = lambda sentence: None) -> Prepared:
+    """Split the data and resolve the recipe; say(sentence) hears of trouble that changes no result.
 
     Raises: DataError where the data cannot be split so, RecipeError where the recipe does not fit the data or the machine.
     """
-    split_seed = recipe.seed if recipe.split.seed is None else recipe.split.seed
-    twins = kept_twins(images)
-    splits = make_splits(images, recipe.split, split_seed, twins)
+    twins = kept_twins(images, say)
+    splits = divided(recipe, images, twins)
     pixels = pixel_rules.resolved(recipe.pixels, images)
     if pixels.normalise == "standard" and pixels.mean is None:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
@@ -147,7 +146,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
     resolved = recipe.model_copy(
         update={
             "pixels": pixels,
-            "split": recipe.split.model_copy(update={"seed": split_seed}),
+            "split": recipe.split.model_copy(update={"seed": split_seed(recipe)}),
             "train": train,
             "compute": resolve_compute(recipe.compute, step_flops),
             "data": _absolute(recipe.data),
@@ -159,6 +158,16 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts) -> Prepared:
     prepared = Prepared(resolved, images, splits, own, twins, problems, costs, warnings)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared
+
+
+def divided(recipe: Recipe, images: ImageSet, twins: Twins) -> Splits:
+    """Return the parts that a training by this recipe has of these images. Raises: DataError where they cannot be split so."""
+    return make_splits(images, recipe.split, split_seed(recipe), twins)
+
+
+def split_seed(recipe: Recipe) -> int:
+    """Return the seed that parts are drawn with: the run's, unless the recipe holds another for them."""
+    return recipe.seed if recipe.split.seed is None else recipe.split.seed
 
 
 def _idle_here(recipe: Recipe, images: ImageSet, splits: Splits) -> list[str]:
