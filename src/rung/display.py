@@ -182,6 +182,8 @@ def check(found: CheckReport, page: Path | None) -> None:
         _output.print(f"  {visible(problem.advice)}", markup=False)
     if found.clean:
         _output.print(f"clean: {', '.join(found.clean)}", markup=False)
+    for cause in dict.fromkeys(found.unasked.values()):
+        _output.print(f"not looked at before {cause} is mended: {', '.join(name for name, by in found.unasked.items() if by == cause)}", markup=False)
     if page is not None:
         _output.print(f"page: {page}", markup=False)
 

@@ -204,7 +204,7 @@ def _says(problem: Problem, words: str) -> bool:
 def test_clean_digits_raise_no_error_and_hardly_a_warning(digits: ImageSet) -> None:
     problems = found(digits, *(name for name in checks.CHECKS))
     assert [problem for problem in problems if problem.severity == "error"] == []
-    assert {problem.check for problem in problems} <= {"near-duplicates"}
+    assert {problem.check for problem in problems} <= {"near-duplicates", "test-size"}
 
 
 def test_the_quick_checks_are_of_the_same_names() -> None:

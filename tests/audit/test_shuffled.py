@@ -58,17 +58,6 @@ def test_a_slip_by_one_row_is_told(digits: ImageSet, material: Make) -> None:
     assert "2 rows after theirs" in problem.sentence
 
 
-def test_classes_numbered_otherwise_in_the_test_part(digits: ImageSet, material: Make) -> None:
-    other = digits.labels.copy()
-    swapped = other[digits.parts == TEST]
-    other[digits.parts == TEST] = np.where(swapped == 3, 7, np.where(swapped == 7, 3, swapped))
-    (problem,) = shuffled(material(digits, labels=other))
-    assert problem.severity == "error"
-    assert problem.count == 2
-    assert "3 as 7" in problem.sentence
-    assert "7 as 3" in problem.sentence
-
-
 def test_too_few_images_are_not_judged(digits: ImageSet, material: Make) -> None:
     few = digits.take(np.arange(150))
     assert shuffled(material(few, labels=DRAWS.permutation(few.labels))) == []

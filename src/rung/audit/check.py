@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rung.audit import classes, duplicates, files, groups, odd
+from rung.audit import classes, drift, duplicates, files, groups, labels, layout, odd, order, power, shuffled
 from rung.audit.material import Material
 from rung.audit.problem import Problem
 from rung.data.imageset import ImageSet
@@ -29,9 +29,15 @@ CHECKS: Final[dict[str, Check]] = {
     "exact-duplicates": duplicates.exact,
     "near-duplicates": duplicates.near,
     "classes": classes.uneven,
+    "class-order": order.differing,
+    "label-errors": labels.likely_errors,
     "odd-images": odd.unlike,
+    "layout": layout.layout,
+    "shuffled-labels": shuffled.shuffled,
     "label-range": classes.out_of_range,
+    "drift": drift.drift,
     "groups": groups.crossing,
+    "test-size": power.test_size,
 }
 QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing that has to be trained, or that reading the data warns of already
     "exact-duplicates": duplicates.exact,
@@ -40,6 +46,12 @@ QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing th
     "odd-images": odd.scaled,
     "label-range": classes.out_of_range,
     "groups": groups.crossing,
+}
+_TRAINED: Final = ("class-order", "shuffled-labels", "label-errors", "shortcuts", "drift")
+_EXPLAINS: Final[dict[str, tuple[str, ...]]] = {  # after an error of the one, what the others would say means nothing; in the order they have to run
+    "label-range": ("exact-duplicates", "near-duplicates", "layout", *_TRAINED, "test-size"),
+    "layout": _TRAINED,
+    "odd-images": _TRAINED,
 }
 _GRAVEST: Final = ("error", "warning", "note")
 
@@ -50,7 +62,8 @@ class CheckReport:
 
     name, hash: of the ImageSet; counts: {part: images}, of the splits that were checked; how: in words how these were made.
     problems: the gravest first, in one severity by the order of the checks. clean: {check: what it looked at} of those that found nothing.
-    seconds: {check: how long it took}. left_out: files that were left out while reading.
+    unasked: {check: the check whose error has to be mended before this one means anything}. seconds: {check: how long it took}.
+    left_out: files that were left out while reading.
     """
 
     name: str
@@ -61,6 +74,7 @@ class CheckReport:
     clean: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     left_out: int = 0
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -78,6 +92,7 @@ class CheckReport:
             "clean": dict(self.clean),
             "seconds": dict(self.seconds),
             "left_out": self.left_out,
+            "unasked": dict(self.unasked),
         }
 
 
@@ -92,20 +107,28 @@ def check(
 ) -> CheckReport:
     """Run checks on images, their parts and their twins; `progress` is told checks done and checks in all."""
     material = Material(images, splits, twins, seed)
-    problems: list[Problem] = []
-    clean: dict[str, str] = {}
+    found: dict[str, list[Problem]] = {}
     seconds: dict[str, float] = {}
-    for done, (name, run) in enumerate(checks.items()):
+    unasked: dict[str, str] = {}
+    for done, name in enumerate(sorted(checks, key=_turn)):
         if progress:
             progress(done, len(checks))
+        if name in unasked:
+            continue
         started = time.perf_counter()
-        found = run(material)
+        found[name] = checks[name](material)
         seconds[name] = time.perf_counter() - started
-        problems += found
-        if not found:
-            clean[name] = looked_at(run)
-    gravest = sorted(problems, key=lambda problem: _GRAVEST.index(problem.severity))
-    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(gravest), clean, seconds, len(images.dropped))
+        if any(problem.severity == "error" for problem in found[name]):
+            unasked |= {other: name for other in _EXPLAINS.get(name, ()) if other in checks and other not in unasked}
+    problems = [problem for name in checks for problem in found.get(name, [])]
+    problems.sort(key=lambda problem: _GRAVEST.index(problem.severity))
+    clean = {name: looked_at(run) for name, run in checks.items() if name in found and not found[name]}
+    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(problems), clean, seconds, len(images.dropped), unasked)
+
+
+def _turn(name: str) -> int:
+    """Return a number that is lower for checks that have to run before others."""
+    return list(_EXPLAINS).index(name) if name in _EXPLAINS else len(_EXPLAINS)
 
 
 def refused(name: str, error: DataError) -> CheckReport:

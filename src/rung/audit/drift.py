@@ -42,7 +42,7 @@ def _pictures(material: Material, part: int) -> list[Problem]:
     other, labels = probe.part[both] == part, probe.labels[both]
     scores = probe.scores((probe.part == part).astype(np.float32)[:, None], (TRAIN, part))[both, 0]
     area, sure = ranked_above(scores, other, labels)
-    moved = {name: _moved(values, other, labels) for name, values in _statistics(material.images.images, probe.rows[both]).items()}
+    moved = {name: _moved(values, other, labels) for name, values in statistics(material.images.images, probe.rows[both]).items()}
     name, (size, size_sure, by) = max(moved.items(), key=lambda item: abs(item[1][0]))
     shifted = abs(size) >= _MOVED and size_sure >= _SURE
     if not shifted and not (area >= _APART and sure >= _SURE):
@@ -100,7 +100,7 @@ def _moved(values: Vector, positive: Mask, strata: Ints) -> tuple[float, float, 
     return (by / spread, abs(by) / max(error, 1e-12), by) if spread > 0 else (0.0, 0.0, by)
 
 
-def _statistics(images: npt.NDArray[np.uint8], rows: Ints) -> dict[str, Vector]:
+def statistics(images: npt.NDArray[np.uint8], rows: Ints) -> dict[str, Vector]:
     """Return plain figures of each image, float64 (n,): means over its pixels, in grey levels 0..255."""
     made = []
     for start in range(0, len(rows), 500):

@@ -8,6 +8,7 @@ import numpy as np
 
 from rung.audit import noise
 from rung.audit.material import SHOWN, Material, shown
+from rung.audit.order import renumbered
 from rung.audit.problem import Problem, Severity
 from rung.audit.shuffled import misplaced
 from rung.data.imageset import PARTS
@@ -22,7 +23,7 @@ _FLOORS: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "error"), (0.01, "w
 def likely_errors(material: Material) -> list[Problem]:
     """Labels that do not fit their images, by a probe trained on the other images: likely label errors, none of which is changed."""
     probe = material.probe
-    apart = [found.positions for found in misplaced(material)]
+    apart = [found.positions for found in (*misplaced(material), *(other for _, other in renumbered(material)))]
     judged = np.setdiff1d(np.arange(len(probe.rows)), np.concatenate(apart)) if apart else np.arange(len(probe.rows))
     labels = probe.labels[judged]
     if len(judged) < _FEWEST * probe.classes or len(np.unique(labels)) < 2:
@@ -53,5 +54,6 @@ def likely_errors(material: Material) -> list[Problem]:
             shown([(int(row),) for row in rows[:SHOWN]]),
             len(rows),
             numbers,
+            {int(row): f"looks like {names[looks]}" for row, looks in zip(rows[:SHOWN], found.likely[suspects], strict=False)},
         )
     ]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.audit.probe import Probe, build
+from rung.audit.problem import Problem
 from rung.data.imageset import PARTS, ImageSet
 from rung.data.split import Splits
 from rung.data.twins import Twins
@@ -38,6 +39,14 @@ class Material:
         for number, name in enumerate(PARTS):
             part[getattr(self.splits, name)] = number
         return part
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """Positions, int64, among the probe's rows whose labels do not belong to the images, and the problem that says so."""
+
+    positions: npt.NDArray[np.int64]
+    problem: Problem
 
 
 def across(pairs: npt.NDArray[np.int64], part: npt.NDArray[np.int8]) -> Iterator[tuple[str, str, npt.NDArray[np.int64]]]:

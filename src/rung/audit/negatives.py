@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rung import keys
-from rung.audit import noise, odd, probe
+from rung.audit import noise, probe
 from rung.audit.material import Material, shown
 from rung.audit.problem import Problem
 from rung.data.imageset import PARTS
 from rung.words import count, percent
 
+NAME: Final = "odd-images"
 _ROWS: Final = 10_000  # images that are compared with their negatives, of larger sets
 _FEWEST: Final = 100
 _SURE: Final = 5.0  # standard deviations; clean sets have 0
@@ -23,12 +24,7 @@ _SOME: Final = 0.002
 _TELLING: Final = 0.65  # share of training images that a probe tells from their negatives, for it to be asked about other parts
 
 
-def unlike(material: Material) -> list[Problem]:
-    """Pixels: blank images, images on another scale of values (0 to 1 kept as 0 to 255), negatives among the images or a part of them."""
-    return [*odd.unlike(material), *_inverted(material)]
-
-
-def _inverted(material: Material) -> Iterator[Problem]:
+def inverted(material: Material) -> Iterator[Problem]:
     """Let a probe learn to tell images from their negatives, and see which images look like negatives themselves."""
     part = material.part_of()
     rows = np.flatnonzero(part >= 0)
@@ -48,7 +44,7 @@ def _inverted(material: Material) -> Iterator[Problem]:
     for k in turned:
         mine = rows[own == k]
         yield Problem(
-            odd.NAME,
+            NAME,
             "error",
             f"The {PARTS[k]} images look like negatives: dark where the training images are bright.",
             "Invert them (255 minus the value), or the training images, so that all are of one kind.",
@@ -66,7 +62,7 @@ def _inverted(material: Material) -> Iterator[Problem]:
     suspects = suspects[np.argsort(-judged.blind[suspects], kind="stable")]
     evidence = rows[kept[: len(rows)]][suspects]
     yield Problem(
-        odd.NAME,
+        NAME,
         "warning",
         f"About {percent(judged.share / 2)} of the images seem to be negatives; {count(len(evidence))} of {count(half)} looked at stand out (such as "
         f"{images.sources[evidence[0]]}).",

@@ -1,4 +1,4 @@
-"""Images that show nothing, and images whose values lie on another scale."""
+"""Images that show nothing, images whose values lie on another scale, and negatives."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.audit.material import Material, shown
+from rung.audit.negatives import NAME, inverted
 from rung.audit.problem import Problem, Severity
 from rung.data.imageset import PARTS
 from rung.words import listing, plural
 
-NAME: Final = "odd-images"
 _CHUNK: Final = 2**24  # values looked at at once
 _BLANK: Final = 2.0  # grey levels of deviation within an image, below which nothing can be seen
 _DARK: Final = 17  # the highest value of an image that was stored on a scale to 1, to 15 or to 16
@@ -22,9 +22,10 @@ _NEARLY_ALL, _HARDLY_ANY = 0.9, 0.1
 
 
 def unlike(material: Material) -> list[Problem]:
-    """Pixels: blank images, and images on another scale of values (0 to 1 kept as 0 to 255)."""
+    """Pixels: blank images, images on another scale of values (0 to 1 kept as 0 to 255), negatives among the images or a whole part of them."""
     values = _measure(material.images.images)
-    return [*_blank(material, values), *_scales(material, values)]
+    scales = list(_scales(material, values))
+    return [*_blank(material, values), *scales, *([] if scales else inverted(material))]  # dark images are not negatives of bright ones
 
 
 def scaled(material: Material) -> list[Problem]:

@@ -66,6 +66,13 @@ class Probe:
             self.known[parts] = self.scores(one_hot(self.labels, self.classes), parts)
         return self.known[parts]
 
+    def said(self, where: Ints, parts: tuple[int, ...]) -> Ints:
+        """Return the class that is said of some of the rows: the score that is highest for its class, so that rare classes are said too."""
+        scores = self.class_scores(parts)
+        spread = scores.std(0)
+        said: Ints = ((scores[where] - scores.mean(0)) / np.where(spread > 0, spread, 1)).argmax(1)
+        return said
+
     def scores(self, targets: Floats, parts: Sequence[int]) -> Floats:
         """Return the answers, float32 (n,T), of ridge regressions of targets (n,T) fitted on rows of some parts.
 

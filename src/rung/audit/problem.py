@@ -17,6 +17,7 @@ class Problem:
     sentence: what was found, with its numbers. advice: what to do.
     groups: row numbers of the ImageSet that belong together (pairs of twins, or single rows), the clearest first, few enough to be shown.
     count: how many such groups there are in all. numbers: {name: value}, the figures that the sentence rests on, with units in their names.
+    remarks: {row: a few words to stand below its picture}, such as what a wrongly labelled image looks like.
     """
 
     check: str
@@ -26,7 +27,9 @@ class Problem:
     groups: tuple[tuple[int, ...], ...] = ()
     count: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict)
+    remarks: Mapping[int, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
-        return asdict(self) | {"groups": [list(group) for group in self.groups], "numbers": dict(self.numbers)}
+        remarks = {str(row): said for row, said in self.remarks.items()}
+        return asdict(self) | {"groups": [list(group) for group in self.groups], "numbers": dict(self.numbers), "remarks": remarks}

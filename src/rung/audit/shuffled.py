@@ -1,4 +1,4 @@
-"""Labels that do not belong to their images: shuffled in the whole set, in one part, in a run of rows; or numbered otherwise in one part.
+"""Labels that do not belong to their images: shuffled in the whole set, in one part, in a run of rows.
 
 A probe that learns from the other images says what each image is. Where labels belong to images, it agrees with them more often than with the same
 labels dealt anew; where they do not, it cannot.
@@ -6,13 +6,13 @@ labels dealt anew; where they do not, it cannot.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.audit.material import SHOWN, Material, shown
+from rung.audit.material import SHOWN, Material, Misplaced, shown
+from rung.audit.order import renumbered
 from rung.audit.probe import Probe, one_hot
 from rung.audit.problem import Problem
 from rung.audit.runs import best_run
@@ -25,7 +25,6 @@ _SEEN: Final = 4.0  # standard deviations above labels dealt anew from which lab
 _DUE: Final = 8.0  # standard deviations that a part must be expected to show, being as sound as the others, before it is accused
 _CHANCE: Final = 0.001  # probability that a run of rows as odd is anywhere in a sound part
 _LEFT: Final = 0.3  # a run of rows is called shuffled where less than this share of the agreement of the rest is left
-_CLEARLY: Final = 20.0  # log likelihood ratio from which classes are said to be numbered otherwise, with as much again as the choice among numberings gives
 _MOST_RUNS: Final = 5
 _SLIPS: Final = (1, -1, 2, -2, 3, -3)
 
@@ -33,21 +32,13 @@ Ints = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Misplaced:
-    """Positions, int64, among the probe's rows whose labels do not belong to the images, and the problem that says so."""
-
-    positions: Ints
-    problem: Problem
-
-
 def shuffled(material: Material) -> list[Problem]:
-    """Labels shuffled against their images: all of them, those of one part or a run of rows; classes numbered otherwise in one part."""
+    """Labels shuffled against their images: all of them, those of one part, or a run of rows; by a probe that did not see them."""
     return [found.problem for found in misplaced(material)]
 
 
 def misplaced(material: Material) -> list[Misplaced]:
-    """Return what `shuffled` finds, with the rows that it concerns."""
+    """Return what `shuffled` finds, with the rows that it concerns; a part that numbers its classes otherwise is another matter."""
     probe = material.probe
     if len(probe.rows) < max(_FEWEST, 5 * probe.classes) or len(np.unique(probe.labels)) < 2:
         return []
@@ -57,14 +48,15 @@ def misplaced(material: Material) -> list[Misplaced]:
     if not sound:
         return [_everywhere(material, max(best.values()))]
     found = []
+    otherwise = {part for part, _ in renumbered(material)}
     for part in probe.parts:
+        if part in otherwise:
+            continue
         where = np.flatnonzero(probe.part == part)
         if part not in sound:
             due = max(evidence[s, s] * np.sqrt(len(where) / (probe.part == s).sum()) for s in sound)
             if due >= _DUE:
                 found.append(_whole_part(material, where, part, best[part], float(due)))
-        elif part != sound[0] and (other := _renumbered(material, where, sound[0], part)):
-            found.append(other)
         else:
             fitted = max(probe.parts, key=lambda f: evidence[f, part])
             found += _runs(material, where, fitted, part)
@@ -86,14 +78,6 @@ def _agreement(scores: Vector, labels: Ints) -> float:
     scores -= (scores @ counts / len(labels))[:, None]
     variance = (scores**2 @ counts).sum() / max(len(labels) - 1, 1)
     return float(scores[np.arange(len(labels)), labels].sum() / np.sqrt(variance)) if variance > 0 else 0.0
-
-
-def _said(probe: Probe, where: Ints, fitted: int) -> Ints:
-    """Return the class that the probe says for some rows: the score that is highest for its class, so that rare classes are said too."""
-    scores = probe.class_scores((fitted,))
-    spread = scores.std(0)
-    said: Ints = ((scores[where] - scores.mean(0)) / np.where(spread > 0, spread, 1)).argmax(1)
-    return said
 
 
 def _everywhere(material: Material, evidence: float) -> Misplaced:
@@ -118,7 +102,7 @@ def _everywhere(material: Material, evidence: float) -> Misplaced:
 def _whole_part(material: Material, where: Ints, part: int, evidence: float, due: float) -> Misplaced:
     probe = material.probe
     sound = max(probe.parts, key=lambda p: _evidence(probe, p, p))
-    slip = _slip(probe, where, _said(probe, where, sound))
+    slip = _slip(probe, where, probe.said(where, (sound,)))
     return Misplaced(
         where,
         Problem(
@@ -134,47 +118,6 @@ def _whole_part(material: Material, where: Ints, part: int, evidence: float, due
     )
 
 
-def _renumbered(material: Material, where: Ints, fitted: int, part: int) -> Misplaced | None:
-    """Return the problem of classes that a part numbers otherwise: its images of one class are answered as the fitted part's images of another are."""
-    from scipy.optimize import linear_sum_assignment
-
-    probe = material.probe
-    here = _answers(probe, where, fitted)
-    there = _answers(probe, np.flatnonzero(probe.part == fitted), fitted)
-    likelihood = here @ np.log((there + 0.5) / (there + 0.5).sum(1, keepdims=True)).T  # (class here, class there)
-    own = np.arange(probe.classes)
-    _, meant = linear_sum_assignment(likelihood, maximize=True)
-    gain = likelihood[own, meant] - likelihood[own, own]
-    moved = np.flatnonzero(meant != own)
-    moved = moved[np.argsort(-gain[moved], kind="stable")]
-    clearly = _CLEARLY + 2 * len(moved) * np.log(probe.classes)
-    if gain[moved].sum() < clearly or here[moved, meant[moved]].sum() <= here[moved, moved].sum():
-        return None
-    rows = where[np.isin(probe.labels[where], moved)]
-    names = material.images.classes
-    listed = ", ".join(f"{names[c]} as {names[meant[c]]}" for c in moved[:5]) + (" .." if len(moved) > 5 else "")
-    return Misplaced(
-        rows,
-        Problem(
-            NAME,
-            "error",
-            f"The {PARTS[part]} part seems to number its classes otherwise than the {PARTS[fitted]} part: its images labelled {names[moved[0]]} look like "
-            f"{names[meant[moved[0]]]}, and so on, {len(moved)} classes ({listed}).",
-            "Make the class numbers of the parts again from one list of names.",
-            shown([(int(probe.rows[r]),) for r in rows[:SHOWN]]),
-            len(moved),
-            {"classes": len(moved), "rows": len(rows), "log_likelihood_ratio": float(gain[moved].sum())},
-        ),
-    )
-
-
-def _answers(probe: Probe, where: Ints, fitted: int) -> Vector:
-    """Return how often the probe says each class of the images of each class, float64 (classes, classes)."""
-    found = np.zeros((probe.classes, probe.classes))
-    np.add.at(found, (probe.labels[where], _said(probe, where, fitted)), 1)
-    return found
-
-
 def _runs(material: Material, where: Ints, fitted: int, part: int) -> list[Misplaced]:
     """Return the runs of rows in which the probe agrees with the labels as if by chance, one after the other, the clearest first.
 
@@ -182,7 +125,7 @@ def _runs(material: Material, where: Ints, fitted: int, part: int) -> list[Mispl
     is sound, so a run of n rows anywhere reaches x with probability n exp(-x) at most (J. Ville's inequality); the best run is the maximal sum.
     """
     probe = material.probe
-    labels, said = probe.labels[where], _said(probe, where, fitted)
+    labels, said = probe.labels[where], probe.said(where, (fitted,))
     hits = (said == labels).astype(np.float64)
     by_chance = np.bincount(said, minlength=probe.classes) / len(said)
     found: list[Misplaced] = []
