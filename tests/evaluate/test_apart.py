@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rung.evaluate.apart import SHOWN, taken, with_twins_apart
+from rung.evaluate.apart import SHOWN, with_twins_apart
 from rung.evaluate.metrics import Scores, score
 from rung.evaluate.predictions import Predictions
 
@@ -18,7 +18,7 @@ def predictions(count: int = 60) -> Predictions:
 def test_the_rest_is_scored_as_if_it_were_alone() -> None:
     made, twin = predictions(), np.arange(60) < 20
     scores = with_twins_apart(score(made), made, twin)
-    alone = score(taken(made, ~twin))
+    alone = score(made.take(~twin))
     assert scores.twins == 20
     assert scores.accuracy == score(made).accuracy
     assert scores.without_twins == {name: getattr(alone, name) for name in SHOWN}

@@ -2,19 +2,23 @@ import contextlib
 import os
 import signal
 import threading
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung import workbench
+from rung.data.imageset import TRAIN, VALIDATION
 from rung.data.load import load
 from rung.errors import RecipeError
 from rung.pipeline.execute import _signals, computing, random_states_kept
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import prepare, resolve_compute
-from rung.recipe import Compute
+from rung.recipe import Compute, Data, Pixels
 
 
 def test_a_run_in_another_thread_trains_without_listening(tmp_path) -> None:
@@ -25,6 +29,16 @@ def test_a_run_in_another_thread_trains_without_listening(tmp_path) -> None:
     thread.join()
     assert found[0].state() == "finished"
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_scores_without_twins_are_those_of_parts_that_were_not_fitted_on(tmp_path: Path) -> None:
+    images = load(Data(sources=("digits",), per_class=20), Pixels())
+    images = images.take(np.r_[0:200, 0:10])  # ten training images stand in validation again
+    images = replace(images, parts=np.repeat(np.array([TRAIN, VALIDATION], np.int8), [150, 60]))
+    scores = workbench.train(images, small(), settings={"train.epochs": 1, "split.test_fraction": 0.0}, out=tmp_path).read_scores()
+    assert scores["validation"]["twins"] >= 10
+    assert scores["validation"]["without_twins"]["accuracy"]["value"] is not None
+    assert (scores["train"]["twins"], scores["train"]["without_twins"]) == (0, {})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -20,11 +20,5 @@ def with_twins_apart(scores: Scores, predictions: Predictions, twin: npt.NDArray
         return scores
     if twin.all():
         return replace(scores, twins=len(twin))
-    rest = score(taken(predictions, ~twin), level=scores.level)
+    rest = score(predictions.take(~twin), level=scores.level)
     return replace(scores, twins=int(twin.sum()), without_twins={name: getattr(rest, name) for name in SHOWN})
-
-
-def taken(predictions: Predictions, which: npt.NDArray[np.bool_]) -> Predictions:
-    """Return the predictions of the rows that a bool (N,) array chooses."""
-    columns = {name: getattr(predictions, name)[which] for name in ("logits", "labels", "rows", "digests")}
-    return replace(predictions, **columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,10 @@ class Predictions:
     labels: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     digests: npt.NDArray[np.int64]
+
+    def take(self, which: npt.NDArray[np.bool_]) -> Predictions:
+        """Return the predictions that `which`, bool (N,), chooses."""
+        return replace(self, logits=self.logits[which], labels=self.labels[which], rows=self.rows[which], digests=self.digests[which])
 
     def probabilities(self) -> npt.NDArray[np.float64]:
         """Return the softmax of the logits, float64 (N,K); rows sum to 1."""

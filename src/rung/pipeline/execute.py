@@ -23,7 +23,7 @@ from rung.data.imageset import PARTS, ImageSet
 from rung.errors import DataError, RunError
 from rung.evaluate import predictions as answers
 from rung.evaluate.apart import with_twins_apart
-from rung.evaluate.metrics import score
+from rung.evaluate.metrics import Scores, score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
 from rung.pipeline.own_parts import check_read, kept_with_run
@@ -207,12 +207,15 @@ def measure(run: Run, prepared: Prepared, network: nn.Module, part: str, scoring
 def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictions]) -> None:
     """Add the scores of these parts to scores.json; the file is what says that a run is finished."""
     scores: Mapping[str, Any] = run.read_scores() if atomic.exists(run.scores) else {}
-    own = {metric.name: metric for metric in prepared.own.metrics}
-    added = {}
-    for part, predictions in predicted.items():
-        twin = prepared.twins.beside(predictions.rows, np.setdiff1d(prepared.splits.train, predictions.rows), len(prepared.images))
-        added[part] = with_twins_apart(score(predictions, costs=prepared.costs, own=own), predictions, twin & (part != "train")).to_json()
-    atomic.write_json(run.scores, {**scores, **added})
+    atomic.write_json(run.scores, {**scores, **{part: _scores(prepared, predictions).to_json() for part, predictions in predicted.items()}})
+
+
+def _scores(prepared: Prepared, predictions: Predictions) -> Scores:
+    """Score one part; of those that were not fitted on also the images without a near-duplicate in train."""
+    scores = score(predictions, costs=prepared.costs, own={metric.name: metric for metric in prepared.own.metrics})
+    if predictions.part == "train":
+        return scores
+    return with_twins_apart(scores, predictions, prepared.twins.beside(predictions.rows, prepared.splits.train, len(prepared.images)))
 
 
 @contextlib.contextmanager
