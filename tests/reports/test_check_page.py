@@ -7,6 +7,7 @@ import numpy as np
 import rung
 from rung.audit.check import CheckReport
 from rung.audit.problem import Problem
+from rung.data.imageset import FileNote
 from rung.reports.check_page import render, verdict
 
 HOSTILE = "<script>alert(1)</script>"
@@ -45,3 +46,16 @@ def test_data_that_could_not_be_read_have_a_page_without_pictures() -> None:
     page = render(report(problem("error", groups=((0, 1),), count=1)), None)
     assert "data:image" not in page
     assert "Not fit for training" in page
+
+
+def test_every_file_left_out_or_repaired_is_counted_and_named_on_the_page() -> None:
+    left_out = tuple(FileNote(f"a/{k}.png", f"{HOSTILE} is empty") for k in range(30))
+    images = replace(rung.load("digits", settings={"data.per_class": 2}), dropped=left_out, repaired=(FileNote("b/1.png", "turned upright"),))
+    page = render(report(), images).replace("<wbr>", "")
+    assert "Files left out" in page
+    assert "30 files" in page
+    assert all(f"a/{k}.png" in page for k in range(30))
+    assert "Files repaired" in page
+    assert "turned upright" in page
+    assert HOSTILE not in page
+    assert "Files" not in render(report(), replace(images, dropped=(), repaired=()))

@@ -9,6 +9,7 @@ from rung.audit.problem import Problem
 from rung.data.imageset import ImageSet
 from rung.reports import pictures
 from rung.reports.html import environment
+from rung.reports.view_run import FILE_NOTES
 from rung.words import duration, listing, plural
 
 _TITLES = {"error": "Error", "warning": "Warning", "note": "Note"}
@@ -22,6 +23,7 @@ def render(report: CheckReport, images: ImageSet | None) -> str:
         "titles": _TITLES,
         "problems": [{"problem": problem, "groups": _groups(problem, images), "shown": _shown(problem)} for problem in report.problems],
         "facts": _facts(report),
+        "file_notes": [(title, notes) for title, field in FILE_NOTES.items() if images is not None and (notes := getattr(images, field))],
         "total_time": duration(sum(report.seconds.values())),
     }
     return environment().get_template("check.html").render(view)

@@ -11,7 +11,7 @@ from rung.reports.inputs import ReportInput
 from rung.reports.training_findings import in_training, kept_words, loss_name, monitor_name, read_curves
 from rung.words import count, duration, listing, plural
 
-_NOTES = {"Files left out": "dropped", "Files repaired": "repaired"}
+FILE_NOTES = {"Files left out": "dropped", "Files repaired": "repaired"}
 _COMMON = {"validation_loss", "validation_accuracy", "validation_objective"}
 
 
@@ -90,11 +90,11 @@ def _data(report: ReportInput) -> dict[str, Any]:
             ("Images", f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}"),
             ("Parts", report.splits_how),
             ("SHA-256", data["hash"]),
-            *((name, "none") for name, key in _NOTES.items() if not data.get(key)),
+            *((name, "none") for name, key in FILE_NOTES.items() if not data.get(key)),
         ],
         "data_warnings": list(data.get("warnings", ())),
         "data_remarks": list(data.get("remarks", ())),
-        "file_notes": [(name, list(data[key])) for name, key in _NOTES.items() if data.get(key)],
+        "file_notes": [(name, list(data[key])) for name, key in FILE_NOTES.items() if data.get(key)],
         "counts": table,
         "counts_caption": "Images by class and part" + ("; of the sealed part only the counts are known" if report.sealed_images else ""),
         "counts_summary": listing([_range(name, values) for name, values in totals.items()]) + f", over {len(table.rows)} classes.",
