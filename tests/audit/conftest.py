@@ -12,12 +12,14 @@ from scipy.ndimage import gaussian_filter
 
 import rung
 from rung.audit.material import Material
+from rung.audit.probe import Probe
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.data.load import from_arrays
 from rung.data.split import Splits
 from rung.data.twins import Twins
 
 Make = Callable[..., Material]
+PROBES: dict[tuple[int, bytes, int], Probe] = {}  # {(pixels, parts, seed): probe}: its features do not depend on labels, and take most of the time
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +61,12 @@ def material() -> Make:
         images = replace(images, images=images.images if pixels is None else pixels, labels=images.labels if labels is None else labels)
         rows = [np.flatnonzero(images.parts == part) for part in range(3)]
         pairs = np.zeros((0, 2), np.int64) if twins is None else twins
-        return Material(images, Splits(*rows, "as given"), Twins(pairs, np.ones(len(pairs), bool), np.ones(len(pairs), np.float32)), seed)
+        made = Material(images, Splits(*rows, "as given"), Twins(pairs, np.ones(len(pairs), bool), np.ones(len(pairs), np.float32)), seed)
+        if pixels is None and twins is None and len(images) > 1000:
+            key = (images.images.ctypes.data, images.parts.tobytes(), seed)
+            if key not in PROBES:
+                PROBES[key] = made.probe
+            made.__dict__["probe"] = replace(PROBES[key], labels=images.labels[PROBES[key].rows], known={})
+        return made
 
     return make

@@ -44,6 +44,7 @@ QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing th
     "near-duplicates": duplicates.near,
     "classes": classes.imbalanced,
     "odd-images": odd.scaled,
+    "layout": layout.scrambled,
     "label-range": classes.out_of_range,
     "groups": groups.crossing,
 }

@@ -17,6 +17,7 @@ from rung.words import count, percent
 
 NAME: Final = "layout"
 _ROWS: Final = 20_000  # images looked at, evenly spaced, of larger sets
+_QUICKLY: Final = 2_000  # of the quick form
 _BLOCK: Final = 500
 _FEWEST: Final = 50  # images to say anything on
 _SMOOTHER: Final = 0.9  # an image is scrambled where its neighbouring pixels differ less than this share of it once it is put in order
@@ -59,14 +60,26 @@ _TURNS: Final[Mapping[str, Callable[[_Looks], _Looks]]] = {  # each undoes what 
 
 def layout(material: Material) -> list[Problem]:
     """Pixels in the wrong place: colour planes read as pixels or the reverse, red and blue exchanged, images on their side or turned over."""
-    images, rows = material.images, np.flatnonzero(material.part_of() >= 0)
-    rows = rows[:: -(-len(rows) // _ROWS)]
-    if len(rows) < _FEWEST or min(images.images.shape[1:3]) < 2 * _GRID:
+    images, rows = material.images, _looked_at(material, _ROWS)
+    if not len(rows):
         return []
-    if scrambled := _scrambled(images, rows) or _nine_times(images, rows):
-        return scrambled
+    if wrong := _scrambled(images, rows) or _nine_times(images, rows):
+        return wrong
     looks = _looks(images.images, rows)
     return _turned_runs(images, rows, looks) or _all_on_their_side(images, rows, looks) + _all_blue(images, rows, looks)
+
+
+def scrambled(material: Material) -> list[Problem]:
+    """Pixels in the wrong place: colour planes read as pixels or the reverse."""
+    rows = _looked_at(material, _QUICKLY)
+    return _scrambled(material.images, rows) or _nine_times(material.images, rows) if len(rows) else []
+
+
+def _looked_at(material: Material, most: int) -> Ints:
+    """Return rows evenly spaced over those that are in a part, none where there is too little to say anything on."""
+    rows: Ints = np.flatnonzero(material.part_of() >= 0)
+    enough = len(rows) >= _FEWEST and min(material.images.images.shape[1:3]) >= 2 * _GRID
+    return rows[:: -(-len(rows) // most)] if enough else rows[:0]
 
 
 def _blocks(images: Images, rows: Ints) -> list[Images]:
