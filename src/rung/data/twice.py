@@ -16,13 +16,15 @@ from rung.data.imageset import PARTS, TEST, TRAIN, VALIDATION, ImageSet, grey_ro
 def without_contradictions(sources: Sequence[Found], fitted: Sequence[Fitted]) -> tuple[list[Found], list[Fitted], list[Refused], list[str]]:
     """Leave out images that are there twice or more, pixel for pixel, in different classes; those of official sets stay, with a warning.
 
+    Blank images stay too: two of them are equal whatever they should have shown, and that they are blank is said elsewhere.
+
     Row k of a source is row k of what was fitted of it. Returns sources and images that remain, what was left out, and warnings.
     """
     digests, labels = np.concatenate([f.digests for f in fitted]), np.concatenate([f.labels for f in sources])
     official = np.repeat([f.official for f in sources], [len(f) for f in sources])
     names = [name for f in sources for name in f.sources]
     classes = sources[0].classes
-    groups = _groups(digests, labels) if len(labels) else []
+    groups = [rows for rows in _groups(digests, labels) if not _is_blank(fitted, rows[0])] if len(labels) else []
     if not groups:
         return list(sources), list(fitted), [], []
     keep = np.ones(len(labels), dtype=bool)
@@ -68,6 +70,15 @@ def _groups(digests: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> li
     ends = np.append(starts[1:], len(order))
     several = np.flatnonzero(labels[order[starts]] != labels[order[ends - 1]])
     return [order[starts[k] : ends[k]] for k in several]
+
+
+def _is_blank(fitted: Sequence[Fitted], row: int) -> bool:
+    """Return whether all pixels of a row of all sources, counted through, are equal."""
+    for own in fitted:
+        if row < len(own.images):
+            return bool((own.images[row] == own.images[row][0, 0]).all())
+        row -= len(own.images)
+    raise IndexError(row)
 
 
 def _taken(fitted: Fitted, rows: npt.NDArray[np.int64]) -> Fitted:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from rung.data.describe import describe
 from rung.data.imageset import TEST, TRAIN, VALIDATION
@@ -96,6 +97,15 @@ def test_n10_the_same_image_in_two_classes_is_left_out_as_a_pair(tmp_path: Path)
         (photos / "dog" / f"more{k}.png").write_bytes((photos / "cat" / f"{k + 1}.png").read_bytes())
     with pytest.raises(DataError, match=r"class 'cat' would lose 3 of 24 images, more than 5%: cat/0\.png is the same image as dog/copy\.png"):
         loaded(photos)
+
+
+def test_n62_blank_images_of_two_classes_stay_with_a_warning_for_they_contradict_nothing(tmp_path: Path) -> None:
+    photos = built(tmp_path, "n10")
+    (photos / "dog" / "copy.png").unlink()
+    for name in ("cat", "dog"):
+        Image.fromarray(np.full((32, 32, 3), 7, np.uint8)).save(photos / name / "blank.png")
+    images = check_warned(photos, words="2 images have all pixels equal (such as cat/blank.png)")
+    assert images.dropped == ()
 
 
 @pytest.mark.parametrize(("given", "low", "high"), [((1, 2, 3), 1, 3), ((-1, 0, 1), -1, 1), ((0, 1, 3), 0, 3)])
