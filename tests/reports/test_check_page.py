@@ -42,6 +42,16 @@ def test_pairs_are_shown_with_class_and_source_and_nothing_from_outside() -> Non
     assert "test: 2 images" in page
 
 
+def test_remarks_stand_below_their_pictures_and_what_was_not_looked_at_is_said() -> None:
+    images = rung.load("digits", settings={"data.per_class": 2})
+    found = replace(report(problem("error", groups=((3,), (4,)), count=2, remarks={4: "looks like 7"})), unasked={"drift": "layout", "label-errors": "layout"})
+    page = render(found, images)
+    assert page.count("looks like 7") == 1
+    assert "Not looked at yet" in page
+    assert "Because of layout</dt><dd>drift, label errors</dd>" in page
+    assert "Not looked at yet" not in render(report(), images)
+
+
 def test_data_that_could_not_be_read_have_a_page_without_pictures() -> None:
     page = render(report(problem("error", groups=((0, 1),), count=1)), None)
     assert "data:image" not in page

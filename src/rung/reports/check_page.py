@@ -23,6 +23,7 @@ def render(report: CheckReport, images: ImageSet | None) -> str:
         "titles": _TITLES,
         "problems": [{"problem": problem, "groups": _groups(problem, images), "shown": _shown(problem)} for problem in report.problems],
         "facts": _facts(report),
+        "unasked": {cause: [name for name, by in report.unasked.items() if by == cause] for cause in report.unasked.values()},
         "file_notes": [(title, notes) for title, field in FILE_NOTES.items() if images is not None and (notes := getattr(images, field))],
         "total_time": duration(sum(report.seconds.values())),
     }
@@ -48,7 +49,7 @@ def _groups(problem: Problem, images: ImageSet | None) -> list[list[dict[str, An
     """Return the evidence as groups of pictures, each with its class and where it came from."""
     if images is None:
         return []
-    return [[_picture(images, row) for row in group] for group in problem.groups]
+    return [[_picture(images, row) | {"remark": problem.remarks.get(row, "")} for row in group] for group in problem.groups]
 
 
 def _picture(images: ImageSet, row: int) -> dict[str, Any]:
