@@ -145,7 +145,8 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="add rows to faults.jsonl and write the table into README.md")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = [name for name in (*FAULTS, *CLEAN) if not asked.names or any(word in name for word in asked.names)]
+    known = (*FAULTS, *CLEAN)
+    wanted = [name for name in known if not asked.names or any(word == name or (word not in known and word in name) for word in asked.names)]
     kept: dict[tuple[int, int], Sample] = {}
 
     def samples(train: int, test: int) -> Sample:

@@ -143,7 +143,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "labels from 1": Fault("label-range", "error", "labels run from 1 to 10", by(f.numbered_from_one)),
     "a label that names no class": Fault("label-range", "error", "labels run from 0 to 10", by(f.beyond_the_classes)),
     # Pixels
-    "blank images": Fault("odd-images", "warning", "6 images are blank", by(f.in_some(f.blank, 6)), 6),
+    "blank images in several classes": Fault("odd-images", "warning", "6 images are blank", by(f.in_some(f.blank, 6)), 6),
     "negatives in test": Fault("odd-images", "error", "The test images look like negatives", by(f.in_test(f.inverted)), 500),
     "a few negatives": Fault("odd-images", "warning", "of the images seem to be negatives", by(f.in_some(f.inverted, 80)), 40),
     "test images in 0..1": Fault("odd-images", "error", "images of test have no value above 1 of", by(f.in_test(f.to_one)), 490, beside=("shuffled-labels",)),
@@ -162,14 +162,24 @@ FAULTS: Final[dict[str, Fault]] = {
     "all images on their side": Fault("layout", "warning", "All images may lie on their side", by(f.everywhere(f.on_their_side))),
     # Shortcuts
     "two classes saved with another JPEG quality": Fault(
-        "shortcuts", "warning", "compression|quality", files.by_class(files.jpeg(95), files.jpeg(70), "cat", "dog"), size=FILES
+        "shortcuts", "warning", "class of an image can be told from its .*quality", files.by_class(files.jpeg(95), files.jpeg(70), "cat", "dog"), size=FILES
     ),
     "two classes of another size": Fault(
-        "shortcuts", "warning", "dimensions|width|height", files.by_class(files.png, files.of_size(40, 36), "ship", "truck"), size=FILES, settings=_AT_32
+        "shortcuts",
+        "warning",
+        "class of an image can be told from its .*dimensions",
+        files.by_class(files.png, files.of_size(40, 36), "ship", "truck"),
+        size=FILES,
+        settings=_AT_32,
     ),
-    "two classes with a black border": Fault("shortcuts", "warning", "border", by(f.in_class(f.framed, "frog", "deer"))),
+    "two classes with a black border": Fault(
+        "shortcuts", "warning", "class of an image can be told from its .*border", by(f.in_class(f.framed, "frog", "deer"))
+    ),
+    "a cast of colour to each class": Fault("shortcuts", "note", "mean colour of an image nearly tells its class", by(f.own_cast)),
     "a class with a cast of colour": Fault("shortcuts", "warning", "colour", by(f.in_class(partial(f.redder, by=25), "horse"))),
-    "test files not compressed": Fault("shortcuts", "warning", "size", files.by_part(files.png, files.uncompressed), size=FILES),
+    "test files not compressed": Fault(
+        "shortcuts", "warning", "in test or in train can be told from its .*size", files.by_part(files.png, files.uncompressed), size=FILES
+    ),
     # Parts
     "test images brighter": Fault("drift", "warning", "Test images differ .* brightness is higher", by(f.in_test(partial(f.brighter, by=40)))),
     "test images blurred": Fault("drift", "warning", "Test images differ .* sharpness is lower", by(f.in_test(partial(f.blurred, radius=0.8)))),
@@ -178,5 +188,6 @@ FAULTS: Final[dict[str, Fault]] = {
         "drift", "warning", "Classes have other shares in test", by(lambda given: f.fewer_in_test(given, "bird", "cat", "deer", "dog", "frog", "horse"))
     ),
     "subjects in train and in test": Fault("groups", "warning", "groups are in train and in test", files.subjects, 50, FILES),
+    "bursts of one picture in train and in test": Fault("groups", "warning", "burst", files.bursts, size=MANY, beside=("near-duplicates",)),
     "a test part of 100 images": Fault("test-size", "warning", "With 100 test images", by(lambda given: given.without(given.test[100:]))),
 }

@@ -234,6 +234,13 @@ def redder(images: Images, by: int) -> Images:
     return np.clip(images.astype(int) + np.array([by, 0, -by]), 0, 255).astype(np.uint8)
 
 
+def own_cast(given: Sample) -> Sample:
+    """Each class has a cast of colour of its own, up to 60 grey levels a channel."""
+    casts = np.random.default_rng(DRAWS).uniform(-60, 60, (len(given.classes), 3))
+    moved = given.images + casts[given.labels][:, None, None, :]
+    return replace(given, images=np.clip(np.rint(moved), 0, 255).astype(np.uint8))
+
+
 def framed(images: Images) -> Images:
     """A black line of one pixel along the edge."""
     out = np.zeros_like(images)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from benchmarks.faulty import DRAWS, Images, Rows, Sample, named, some
+from benchmarks.faulty import DRAWS, Images, Rows, Sample, brighter, named, some
 
 Save = Callable[[Images, int], tuple[str, bytes]]  # an image, uint8 (32,32,3), and its row -> ending and bytes of its file
 POINTER: Final = b"version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 2411\n"
@@ -145,6 +145,19 @@ def subjects(given: Sample, folder: Path) -> Path:
         return [given.classes[given.labels[row]], "test" if given.tested[row] else "train", f"s{row % (len(given.labels) // 8)}"]
 
     return _table(given, folder, ["label", "split", "subject"], cells)
+
+
+def bursts(given: Sample, folder: Path) -> Path:
+    """Bursts of five shots of one picture, numbered through, of which about each fifth file is a test image."""
+    draws = np.random.default_rng(DRAWS)
+    for first, row in enumerate(range(0, len(given.labels), 5)):
+        for shot in range(5):
+            place = folder / "images" / ("test" if draws.random() < 0.2 else "train") / given.classes[given.labels[row]]
+            place.mkdir(parents=True, exist_ok=True)
+            left, top = draws.uniform(0, 8, 2)
+            frame = Image.fromarray(given.images[row]).resize((32, 32), Image.Resampling.BICUBIC, box=(left, top, left + 24, top + 24))
+            (place / f"IMG_{5 * first + shot:05d}.png").write_bytes(encoded(brighter(np.asarray(frame), int(draws.integers(-30, 31)))))
+    return folder / "images"
 
 
 def _pickles(given: Sample, folder: Path, rows_of: Callable[[Images], Images]) -> Path:
