@@ -24,6 +24,7 @@ _BLOW_UP = 10.0  # times the loss of uniform answers, or the first one if that i
 LEARNT = 0.9  # share of a batch that a network that can learn at all answers rightly
 CHANCE_LEVEL = 0.999  # of the interval of chance
 _LEARNT_PERMUTED = 0.5  # share of permuted labels, without which a row that is in both parts would not show
+_FEWEST_ASKED = 30  # images, below which the interval of chance holds nearly everything
 _SHOWN = 4  # names of tensors in a sentence
 
 
@@ -148,9 +149,11 @@ def one_batch(tries: Sequence[Try], images: int, first: float, stopped: str) -> 
     advice = "The network, the loss or the optimizer cannot learn: look at activations, at the last layer, at the loss, at the learning rate."
     raised = f" at {last.factor:g} times the recipe's rate, which is low for so short a training" if last.factor > 1 else ""
     done = f"{percent(last.accuracy)} of {images} images right after {plural(last.steps, 'step')}{raised}, loss {first:.3g} to {last.loss:.3g}"
-    problems = [] if last.accuracy >= LEARNT else [f"One batch could not be learned by heart: {done}."]
+    problems = []
     if stopped:
-        problems.append(f"The training broke off: {stopped}")
+        problems.append(f"The training of one batch broke off: {stopped}")
+    elif last.accuracy < LEARNT:
+        problems.append(f"One batch could not be learned by heart: {done}.")
     return concluded(
         "one-batch",
         f"{percent(last.accuracy)} of {images} images after {plural(last.steps, 'step')}",
@@ -178,6 +181,8 @@ def permuted_labels(fitted: Predictions, asked: Predictions) -> Outcome:
     if learned < _LEARNT_PERMUTED:
         return skipped("permuted-labels", f"Of {images} permuted labels {percent(learned)} were learned: too few for chance on validation to say anything.")
     count = len(labels)
+    if count < _FEWEST_ASKED:
+        return skipped("permuted-labels", f"There are {plural(count, 'other image')} to ask for: too few to tell chance from more.")
     chance = float((np.bincount(answers, minlength=classes) / count) @ (np.bincount(labels, minlength=classes) / count))
     tail = (1 - CHANCE_LEVEL) / 2
     low, high = (float(value) / count for value in binom.ppf([tail, 1 - tail], count, chance))

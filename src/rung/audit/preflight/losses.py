@@ -17,11 +17,13 @@ from rung.audit.preflight.rows import Held
 from rung.audit.preflight.watch import Trace
 from rung.recipe import Pixels, Train
 from rung.training.losses import Loss
+from rung.words import plural
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _FIRST = (0.5, 5.0)  # of the loss at uniform answers: first weights of rung's own recipes give 0.99 to 2.8 of it (LOG.md)
+_FEWEST = 8  # images in a step, of which a mean says something: a single one can have any first loss
 _SURE = (1.0, 3.0, 10.0, 30.0)  # logits of the named class, all others 0
 _CLASSES = 50  # classes that answers are tried for, at most
 _NEAR = 2e-4  # relative difference of two float32 means
@@ -32,6 +34,8 @@ def first_loss(trace: Trace, labels: Ints, weights: Floats, train: Train, loss: 
 
     labels: those of the first step's images, as the files give them, int64 (N,); weights: of the classes, (K,).
     """
+    if len(labels) < _FEWEST:
+        return skipped("first-loss", f"The first step has {plural(len(labels), 'image')}: fewer than {_FEWEST}, so its loss is a matter of chance.")
     classes = len(weights)
     uniform = expected.loss_values(train, loss, torch.zeros(len(labels), classes), labels)
     wanted = float((uniform * weights[labels]).mean())

@@ -145,8 +145,12 @@ def _first_steps(prepared: Prepared) -> Iterator[Outcome]:
         return
     chosen = trial.some(prepared.images, prepared.splits.train, _VIEWED, "viewed", prepared.recipe.seed)
     made = views(trial.with_train(trial.with_rows(prepared, chosen, chosen[:0]), sampling="each_once"))
-    given = torch.cat([forward.images for forward in trace.forwards if forward.training])
-    yield augmenting.acts(made, _changed_share(prepared, batches, given), len(given))
+    seen_images = [forward.images for forward in trace.forwards if forward.training]
+    if seen_images:
+        given = torch.cat(seen_images)
+        yield augmenting.acts(made, _changed_share(prepared, batches, given), len(given))
+    else:
+        yield skipped("augmentation-acts", f"The training it looks at broke off: {trace.stopped}")
     yield augmenting.varies(made, prepared.recipe.augment, len(prepared.own.augmentations))
 
 

@@ -108,7 +108,7 @@ def one_batch(prepared: Prepared) -> tuple[list[Try], Watched]:
         run = watched(trial.with_train(batch, epochs=_BATCH_STEPS, batch_size=len(chosen), learning_rate=rate * factor), loosened=True)
         last = run.trace.rows[-1] if run.trace.rows else {"train_accuracy": 0.0, "train_loss": float("nan")}
         tries.append(Try(factor, len(run.trace.losses), last["train_accuracy"], last["train_loss"]))
-        if last["train_accuracy"] >= LEARNT:
+        if last["train_accuracy"] >= LEARNT or run.trace.stopped:
             break
     return tries, run
 
