@@ -1,0 +1,66 @@
+"""The command line: parse, call one function of the workbench, print. Nothing slow is imported before a command runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from rung.cli import data, recipes, runs, training
+from rung.cli.stopping import stopped_at_once
+from rung.errors import RungError
+
+app = typer.Typer(
+    name="rung",
+    help="From labelled images to a classifier one can trust, fast.\n\nBegin with: rung train digits --recipe digits",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_COMMANDS = (  # in the order of the help, each with its example
+    (training.train, "rung train photos/ --set train.epochs=30 --seed 1"),
+    (training.resume, "rung resume 20261120-101500-default-0"),
+    (data.data, "rung data photos/ --size 64"),
+    (data.check, "rung check photos/ --page check.html"),
+    (training.preflight, "rung preflight photos/ --recipe model_s"),
+    (runs.test, "rung test 20261120-101500-default-0"),
+    (runs.report, "rung report 20261120-101500-default-0"),
+    (runs.runs, "rung runs --json"),
+    (runs.predict, "rung predict 20261120-101500-default-0 cat.jpg holiday/"),
+    (data.cache, "rung cache --clear --unused-days 30"),
+    (recipes.recipes, "rung recipes model_s"),
+    (recipes.new, "rung new my-recipe.toml --recipe model_s"),
+)
+for _command, _example in _COMMANDS:
+    app.command(epilog=f"Example: {_example}")(_command)
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Decode all images anew and keep none: rung --no-cache train photos/")] = False,
+) -> None:
+    if no_cache:
+        os.environ["RUNG_CACHE"] = "off"
+    if version:
+        from rung import __version__
+
+        typer.echo(f"rung {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every error that is the user's to mend becomes one message and its exit code."""
+    with stopped_at_once():
+        try:
+            app()
+        except RungError as error:
+            print(f"rung: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read the output has gone: nothing is left to say to them
+            sys.exit(0)

@@ -1,0 +1,41 @@
+"""The end of a command by a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from rung.store.run import Run
+
+begun: list[Run] = []  # the run that this process is at work on, for the words of a process that is stopped
+
+
+@contextmanager
+def stopped_at_once() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and the end of the terminal end the process here and now; a training listens itself while it takes steps.
+
+    All that is on the disk is whole at every moment, so nothing has to be tidied up. An exception instead of the end could be swallowed
+    where a library catches all of them, or wait for threads that read files.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        onward = f"; go on with: rung resume {begun[-1].folder}" if begun else ""
+        cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
+        os.write(2, f"{cursor}\nrung: stopped at once; what was saved stays{onward}\n".encode())
+        os._exit(128 + number)
+
+    begun.clear()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup and a shell's background jobs set it
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""The commands that train: try a training out, begin a run, go on with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.options import AsJson, CheckpointSeconds, Classes, Exact, Grey, RecipeName, Root, RunName, Seed, Settings, Size, Sources, Strict, changed
+from rung.cli.runs import where
+from rung.cli.stopping import begun
+from rung.store.run import DEFAULT_ROOT
+
+if TYPE_CHECKING:
+    from rung.store.run import Run
+
+
+def preflight(
+    data: Sources,
+    recipe: RecipeName = "default",
+    settings: Settings = None,
+    seed: Seed = None,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try out a training in under a minute: do data, augmentation, network, loss and steps do what they should?
+
+    Exit code 1 if a check fails.
+    """
+    from rung import display, workbench
+
+    source: Any = data[0] if len(data) == 1 else data
+    with display.bars(quiet=as_json) as bars:
+        found = workbench.preflight(
+            source,
+            recipe,
+            settings=changed(settings, strict),
+            seed=seed,
+            classes=classes,
+            grey=grey,
+            size=size,
+            progress=bars.reading,
+            say=display.say,
+            staged=bars.stage,
+        )
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        display.preflight(found)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+def train(
+    data: Sources,
+    recipe: RecipeName = "default",
+    settings: Settings = None,
+    seed: Seed = None,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    name: Annotated[str | None, typer.Option(metavar="WORD", help="Name of the run's folder, which must not exist.")] = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why this run is made; stands in the report.")] = "",
+    notes: Annotated[str, typer.Option(metavar="TEXT", help="Your own notes; stand in the report.")] = "",
+    out: Root = DEFAULT_ROOT,
+    checkpoint_seconds: CheckpointSeconds = 30.0,
+    exact: Exact = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier, score it, and write its report. DATA may be a run's recipe.toml: that does the run again."""
+    from rung import display, workbench
+
+    source: Any = data[0] if len(data) == 1 else data
+    with display.bars(quiet=as_json) as bars:
+        run = workbench.train(
+            source,
+            recipe,
+            settings=changed(settings, strict) | ({"compute.exact": True} if exact else {}),
+            seed=seed,
+            classes=classes,
+            grey=grey,
+            size=size,
+            why=why,
+            notes=notes,
+            name=name,
+            out=out,
+            observe=bars.step,
+            progress=bars.reading,
+            scoring=bars.scoring,
+            begun=begun.append,
+            say=display.say,
+            checkpoint_s=checkpoint_seconds,
+        )
+    _print_run(run, as_json)
+
+
+def resume(run: RunName, out: Root = DEFAULT_ROOT, checkpoint_seconds: CheckpointSeconds = 30.0, as_json: AsJson = False) -> None:
+    """Go on with an interrupted run.
+
+    On the same machine and versions the result is, to the bit, that of a run that was not interrupted.
+    """
+    from rung import display, workbench
+
+    with display.bars(quiet=as_json) as bars:
+        found, _ = workbench.resume(
+            run,
+            out=out,
+            observe=bars.step,
+            progress=bars.reading,
+            scoring=bars.scoring,
+            begun=begun.append,
+            say=display.say,
+            checkpoint_s=checkpoint_seconds,
+        )
+    _print_run(found, as_json)
+
+
+def _print_run(run: Run, as_json: bool) -> None:
+    from rung import display
+
+    if as_json:
+        typer.echo(json.dumps({**where(run), "scores": run.read_scores()}))
+    else:
+        display.run(run)
+    if run.read_data()["dropped"]:
+        raise typer.Exit(3)
