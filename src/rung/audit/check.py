@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rung.audit import classes, drift, duplicates, files, groups, labels, layout, odd, order, power, shuffled
+from rung.audit import classes, drift, duplicates, files, groups, labels, layout, odd, order, power, shortcuts, shuffled
 from rung.audit.material import Material
 from rung.audit.problem import Problem
 from rung.data.imageset import ImageSet
@@ -35,8 +35,9 @@ CHECKS: Final[dict[str, Check]] = {
     "layout": layout.layout,
     "shuffled-labels": shuffled.shuffled,
     "label-range": classes.out_of_range,
+    "shortcuts": shortcuts.shortcuts,
     "drift": drift.drift,
-    "groups": groups.crossing,
+    "groups": groups.together,
     "test-size": power.test_size,
 }
 QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing that has to be trained, or that reading the data warns of already

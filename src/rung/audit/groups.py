@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from rung.audit import bursts
 from rung.audit.material import SHOWN, Material, shown
 from rung.audit.problem import Problem
 from rung.data.imageset import PARTS
 from rung.words import plural
+
+
+def together(material: Material) -> list[Problem]:
+    """Groups of rows that belong together (same subject, same burst) and are in two parts: by their names, else by numbered files that look alike."""
+    return list(bursts.crossing(material)) if material.images.groups is None else crossing(material)
 
 
 def crossing(material: Material) -> list[Problem]:
