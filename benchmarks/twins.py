@@ -1,10 +1,14 @@
 """How many planted near-duplicates are found, how long it takes, and pictures of what is found in CIFAR as it is.
 
-RUNG_DATA=FOLDER python -m benchmarks.twins recall            plants 60 of each kind of benchmarks/planted.py among the 50,000 training images of
-                                                              CIFAR-10, adds a dated row to benchmarks/twins.jsonl and writes the table of
-                                                              the last row into benchmarks/README.md
-RUNG_DATA=FOLDER python -m benchmarks.twins natural NAME OUT  finds the twins of cifar10 or cifar100, adds a dated row, and writes sheets of pairs
-                                                              drawn at random, and of the least alike, into the folder OUT
+RUNG_DATA=FOLDER python -m benchmarks.twins recall
+    plants 60 of each kind of benchmarks/planted.py among the 50,000 training images of CIFAR-10
+RUNG_DATA=FOLDER python -m benchmarks.twins natural NAME OUT
+    finds the twins of cifar10 or cifar100, and writes sheets of pairs into the folder OUT, to be looked at: one pair of each of 200 groups of linked
+    images, the nearest twin in train of each of 200 test images, all drawn by seed, and the 56 least alike pairs
+python -m benchmarks.twins seen NAME SHEETS SAME SIMILAR
+    writes down what a person saw on the 200 pairs of "groups" or "leaks": how many show one picture or one subject in one place, how many are alike only
+
+Each adds a dated row to benchmarks/twins.jsonl and writes the newest ones into benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -22,34 +26,40 @@ import rung
 from benchmarks.planted import KINDS
 from rung.data.imageset import TEST, TRAIN, ImageSet
 from rung.data.twins import Twins, find_twins, near_pairs
+from rung.evaluate.intervals import wilson_bounds
 from rung.store import atomic
 from rung.store.values import now
 from rung.training.environment import environment
+
+Rows = npt.NDArray[np.int64]
 
 HERE = Path(__file__).parent
 ROWS = HERE / "twins.jsonl"
 START, END = "<!-- twins -->", "<!-- /twins -->"
 PER_KIND = 60
 SEED = 0
-COLUMNS, LINES, SCALE, GAP = 12, 10, 2, 6
+DRAWN, ON_A_SHEET = 200, 56
+COLUMNS, SCALE, GAP = 7, 3, 6
 
 
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["recall"]:
             row = recall(rung.load("cifar10"))
-            atomic.append_line(ROWS, row)
-            page = HERE / "README.md"
-            before, _, rest = page.read_text().partition(START)
-            page.write_text(f"{before}{START}\n{table(row)}\n{END}{rest.partition(END)[2]}")
         case ["natural", name, folder]:
             images = rung.load(name)
             started, processor = time.perf_counter(), time.process_time()
             twins = find_twins(images)
-            atomic.append_line(ROWS, natural(images, twins) | _clock(started, processor))
+            row = natural(images, twins) | _clock(started, processor)
             sheets(images, twins, Path(folder))
+        case ["seen", name, which, same, similar]:
+            row = {"what": "seen", "data": name, "sheets": which, "pairs": DRAWN, "same": int(same), "similar": int(similar), "date": now()}
         case _:
             sys.exit(str(__doc__))
+    atomic.append_line(ROWS, row)
+    page = HERE / "README.md"
+    before, _, rest = page.read_text().partition(START)
+    page.write_text(f"{before}{START}\n{tables(atomic.read_lines(ROWS).rows)}\n{END}{rest.partition(END)[2]}")
 
 
 def recall(images: ImageSet) -> dict[str, Any]:
@@ -81,7 +91,7 @@ def natural(images: ImageSet, twins: Twins) -> dict[str, Any]:
     """Count the twins of a data set as it is."""
     test, train = (np.flatnonzero(images.parts == part) for part in (TEST, TRAIN))
     leaked = twins.beside(test, train, len(images))
-    component = twins.components(len(images))
+    sizes = np.unique(twins.components(len(images)), return_counts=True)[1]
     return {
         "what": "natural",
         "data": images.name,
@@ -90,7 +100,9 @@ def natural(images: ImageSet, twins: Twins) -> dict[str, Any]:
         "exact_pairs": int(twins.exact.sum()),
         "pairs_in_two_classes": int((images.labels[twins.pairs[:, 0]] != images.labels[twins.pairs[:, 1]]).sum()),
         "test_images_with_a_twin_in_train": int(leaked.sum()),
-        "largest_component": int(np.unique(component, return_counts=True)[1].max()),
+        "test_images_with_a_twin_in_test": len(np.unique(twins.pairs[(images.parts[twins.pairs] == TEST).all(axis=1)])),
+        "groups": int((sizes > 1).sum()),
+        "largest_group": int(sizes.max()),
     }
 
 
@@ -104,7 +116,37 @@ def _clock(started: float, processor: float) -> dict[str, Any]:
     }
 
 
-def table(row: dict[str, Any]) -> str:
+def tables(rows: list[dict[str, Any]]) -> str:
+    """Return the newest recall, twins and judgements of each data set as Markdown."""
+    newest = {(row["what"], row["data"], row.get("sheets")): row for row in rows}.values()
+    kinds = [kinds_table(row) for row in newest if row["what"] == "recall"]
+    found = [
+        f"| {row['data']} | {row['images']:,} | {row['pairs']:,} | {row['groups']:,} | {row['test_images_with_a_twin_in_train']:,} | "
+        f"{row['test_images_with_a_twin_in_test']:,} | {row['pairs_in_two_classes']:,} | {row['processor_s']:.0f} | {row['date'][:10]} |"
+        for row in newest
+        if row["what"] == "natural"
+    ]
+    heads = ["data", "images", "pairs", "groups", "test images with a twin in train", "in test", "pairs in two classes", "processor s", "date"]
+    seen = [
+        f"| {row['data']} | {row['sheets']} | {row['pairs']} | {row['same']} | {row['similar']} | {row['pairs'] - row['same'] - row['similar']} | "
+        f"{_share(row['same'], row['pairs'])} | {row['date'][:10]} |"
+        for row in newest
+        if row["what"] == "seen"
+    ]
+    judged = ["data", "drawn from", "pairs", "one picture", "alike only", "different", "one picture, % (95 %, Wilson)", "date"]
+    return "\n".join([*kinds, "", *_lines(heads, found), "", *_lines(judged, seen)])
+
+
+def _lines(heads: list[str], rows: list[str]) -> list[str]:
+    return ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *rows]
+
+
+def _share(count: int, total: int) -> str:
+    low, high = wilson_bounds(count / total, total, 0.95)
+    return f"{100 * count / total:.1f} ({100 * low:.1f}..{100 * high:.1f})"
+
+
+def kinds_table(row: dict[str, Any]) -> str:
     """Return one line a kind, in two columns, the hardest first, and what they give together."""
     shares = sorted(row["by_kind"].items(), key=lambda entry: entry[1])
     half = -(-len(shares) // 2)
@@ -121,21 +163,30 @@ def table(row: dict[str, Any]) -> str:
 
 
 def sheets(images: ImageSet, twins: Twins, folder: Path) -> None:
-    """Write pictures of near pairs: some drawn at random, the least alike, and some between train and test."""
+    """Write sheets of near pairs: one of each of some groups, the nearest twin in train of some test images, and the least alike."""
     near = np.flatnonzero(~twins.exact)
+    draws = np.random.default_rng(SEED)
+    group = twins.components(len(images))[twins.pairs[near, 0]]
     parts = images.parts[twins.pairs[near]]
     leaks = near[(parts == TRAIN).any(axis=1) & (parts == TEST).any(axis=1)]
-    draws = np.random.default_rng(SEED)
-    most = COLUMNS * LINES
+    leaks = leaks[np.argsort(-twins.likeness[leaks], kind="stable")]
+    test_row = twins.pairs[leaks].max(axis=1)  # test rows come after those of train
     chosen = {
-        "any-1": draws.permutation(near)[:most],
-        "any-2": draws.permutation(near)[:most],
-        "least": near[np.argsort(twins.likeness[near])][:most],
-        "leaks": draws.permutation(leaks)[:most],
+        "groups": _one_of_each(draws.permutation(len(near)), group, near, draws),
+        "leaks": _one_of_each(np.arange(len(leaks)), test_row, leaks, draws),
+        "least": near[np.argsort(twins.likeness[near])][:ON_A_SHEET],
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, which in chosen.items():
-        sheet(images.images, twins.pairs[which]).save(folder / f"{images.name}-{name}.png", optimize=True)
+        for number, start in enumerate(range(0, len(which), ON_A_SHEET), 1):
+            path = folder / f"{images.name}-{name}-{number}.png"
+            sheet(images.images, twins.pairs[which[start : start + ON_A_SHEET]]).save(path, optimize=True)
+
+
+def _one_of_each(order: Rows, key: Rows, pairs: Rows, draws: np.random.Generator) -> Rows:
+    """Return the first pair, in an order, of each of DRAWN values of `key`, drawn at random."""
+    _, first = np.unique(key[order], return_index=True)
+    return pairs[order[draws.permutation(first)[:DRAWN]]]
 
 
 def sheet(images: npt.NDArray[np.uint8], pairs: npt.NDArray[np.int64]) -> Image.Image:

@@ -21,7 +21,10 @@ VIEWS: Final = (
     *(
         View(zoom, right, down, across)
         for across in (1, -1)
-        for zoom, right, down in ((1.15, 0, 0), (1.33, 0, 0), (1, 0.08, 0.08), (1, 0.08, -0.08), (1, 0.09, 0), (1, 0, 0.09))
+        for zoom, right, down in (
+            *((1.15, 0, 0), (1.33, 0, 0), (1, 0.08, 0.08), (1, 0.08, -0.08), (1, 0.09, 0), (1, 0, 0.09)),
+            *((1.15, right, down) for right in (-0.05, 0.05) for down in (-0.05, 0.05)),  # cropped at a corner
+        )
     ),
 )
 _SIDE_FOR_CROPS: Final = 16  # pixels; of smaller images a pixel is too much of the picture to be cut off
