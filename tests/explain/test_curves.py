@@ -126,6 +126,14 @@ def test_a_curve_that_still_falls_at_the_end_is_still_improving():
     assert not read(log(np.maximum(falling, 0.8))).still_improving
 
 
+def test_a_recovery_that_ends_above_the_best_epoch_is_not_still_improving():
+    digits = [0.0198, 0.1095, 0.0691, 0.0294, 0.0431, 0.0331, 0.0294, 0.0274, 0.0284, 0.0254, 0.0241, 0.0242]  # epochs 14 to 25 of the digits, seed 4
+    descent = np.geomspace(1.2, 0.03, 13)
+    assert not read(log([*descent, *digits])).still_improving
+    assert not read(log(np.ones(25), accuracy=[*(1 - descent), *(1 - np.array(digits))]), monitor="validation_accuracy").still_improving
+    assert read(log([*descent, 0.0298, *digits[1:]])).still_improving
+
+
 def test_the_rate_left_tells_a_schedule_that_ended():
     assert read(log(np.ones(4), learning_rate=[0.1, 0.5, 0.2, 0.005])).rate_left == pytest.approx(0.01)
     assert read(log(np.ones(4))).rate_left is None

@@ -32,7 +32,8 @@ class Curves:
     overfit_rise: by how much the loss then rose. noise: deviation of the validation loss from epoch to epoch.
     plateau_from: the epoch since when the best validation accuracy has risen by less than `plateau_gain`, at least 3 epochs before the end.
     diverged_from: since when the training loss has stayed above that of the first epoch, or the first epoch with a loss that is not finite.
-    still_improving: the monitor was clearly getting better in the last fifth of the epochs (6 at least; 2 % of flat logs seem so).
+    still_improving: the monitor was clearly getting better in the last fifth of the epochs (6 at least; 2 % of flat logs or fewer seem so), and
+    no epoch before these beats them: a training that only recovers from a setback has nothing left to gain that it had not already.
     rate_left: the last learning rate as a share of the largest; near 0 the schedule had ended, and a longer
     schedule, not more epochs of it, may still give more.
     """
@@ -165,13 +166,15 @@ def ending(epochs: int) -> int:
 
 
 def _still_falling(values: Floats) -> bool:
-    """Whether a line through the ending of the log falls, by Student's t at 0.98, and by 1 % or more over its length."""
+    """Whether a line through the ending of the log falls, by Student's t at 0.98, by 1 % or more over its length, and to the lowest value of all."""
     from scipy.special import stdtrit
 
     window = ending(len(values))
     if len(values) < window or not np.isfinite(values).all():
         return False
-    recent, steps = values[-window:], np.arange(window) - (window - 1) / 2
+    recent, before, steps = values[-window:], values[:-window], np.arange(window) - (window - 1) / 2
+    if len(before) and before.min() < recent.min():
+        return False
     slope = float((steps * recent).sum() / (steps**2).sum())
     scatter = float(((recent - recent.mean() - slope * steps) ** 2).sum()) / (window - 2)
     deviation = np.sqrt(scatter / (steps**2).sum())
