@@ -47,8 +47,8 @@ def scenes() -> ImageSet:
 
 
 @pytest.fixture
-def material() -> Make:
-    """Make the material of a check, with other images or labels where given; parts are those that the images bring."""
+def unprobed() -> Make:
+    """Make the material of a check that asks no probe, with other images or labels where given; parts are those that the images bring."""
 
     def make(
         images: ImageSet,
@@ -61,12 +61,22 @@ def material() -> Make:
         images = replace(images, images=images.images if pixels is None else pixels, labels=images.labels if labels is None else labels)
         rows = [np.flatnonzero(images.parts == part) for part in range(3)]
         pairs = np.zeros((0, 2), np.int64) if twins is None else twins
-        made = Material(images, Splits(*rows, "as given"), Twins(pairs, np.ones(len(pairs), bool), np.ones(len(pairs), np.float32)), seed)
-        if pixels is None and twins is None and len(images) > 1000:
+        return Material(images, Splits(*rows, "as given"), Twins(pairs, np.ones(len(pairs), bool), np.ones(len(pairs), np.float32)), seed)
+
+    return make
+
+
+@pytest.fixture
+def material(unprobed: Make) -> Make:
+    """Make the material of a check; where the images of one set are asked about again and again, their probe is built once."""
+
+    def make(images: ImageSet, *, seed: int = 0, **changes: npt.NDArray[np.generic] | None) -> Material:
+        made = unprobed(images, seed=seed, **changes)
+        if changes.get("pixels") is None and changes.get("twins") is None and len(images) > 1000:
             key = (images.images.ctypes.data, images.parts.tobytes(), seed)
             if key not in PROBES:
                 PROBES[key] = made.probe
-            made.__dict__["probe"] = replace(PROBES[key], labels=images.labels[PROBES[key].rows], known={})
+            made.__dict__["probe"] = replace(PROBES[key], labels=made.images.labels[PROBES[key].rows], known={})
         return made
 
     return make

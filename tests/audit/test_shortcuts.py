@@ -16,6 +16,11 @@ Make = Callable[..., Material]
 Fault = Callable[[ImageSet], ImageSet]
 
 
+@pytest.fixture
+def material(unprobed: Make) -> Make:
+    return unprobed
+
+
 @pytest.fixture(scope="module")
 def files(scenes: ImageSet) -> ImageSet:
     """The scenes as JPEG files of many sizes and some qualities; the number of bytes follows these and the sharpness of the picture."""

@@ -26,7 +26,7 @@ _NEAR: Final = 3  # numbers that neighbours are apart, at most
 _FAR: Final = 10  # numbers that images to compare with are off, at least
 _COMPARED: Final = 10  # such images on either side, the nearest
 _ASKED: Final = 1_000  # images of a part, of larger ones a random sample
-_LARGEST: Final = 10**12  # longer numbers are dates or hashes
+_NUMBERED: Final = re.compile(r"(.*?)(?<![0-9])([0-9]{1,12})([^0-9]*)")  # longer numbers are dates or hashes
 _SURE: Final = 6.0  # standard deviations
 _LEAST: Final = 0.05  # share of images whose neighbour is the most alike, beyond chance
 _THUMB: Final = 4  # places a side whose colours are compared
@@ -74,8 +74,8 @@ def _numbered(material: Material) -> _Series:
     rows, numbers, names = [], [], []
     for row, source in enumerate(material.images.sources):
         stem, dot, suffix = source.rpartition("/")[2].rpartition(".")
-        parsed = re.fullmatch(r"(.*?)([0-9]{1,12})([^0-9]*)", stem) if dot + suffix.lower() in IMAGE_SUFFIXES else None
-        if parsed and int(parsed[2]) < _LARGEST:
+        parsed = _NUMBERED.fullmatch(stem) if dot + suffix.lower() in IMAGE_SUFFIXES else None
+        if parsed:
             rows.append(row)
             numbers.append(int(parsed[2]))
             names.append(f"{parsed[1]}/{parsed[3]}/{material.images.labels[row]}")
