@@ -9,6 +9,11 @@ from rung import display
 from rung.training.loop import StepEnd
 
 
+def test_a_score_has_the_decimals_that_it_has_in_the_report() -> None:
+    assert display.percent({"value": 0.98951, "low": 0.985, "high": 0.996}) == "99.0 % (98.5..99.6)"
+    assert display.percent({"value": 0.98951, "low": None, "high": None}) == "99.0 %"
+
+
 def run_through(bars: display.Bars) -> None:
     bars.reading(1, 2)
     bars.step(StepEnd(5, 20, 1.25))

@@ -34,11 +34,6 @@ def test_losses_keep_four_digits(value: float, text: str) -> None:
     assert words.decimal(value) == text
 
 
-@pytest.mark.parametrize(("low", "high", "decimals"), [(0.85, 0.8699, 2), (0.85, 0.88, 1), (None, None, 1)])
-def test_two_decimals_only_where_the_interval_is_narrow(low: float | None, high: float | None, decimals: int) -> None:
-    assert words.decimals_of({"low": low, "high": high}) == decimals
-
-
 @pytest.mark.parametrize(("value", "text"), [(0.01, "1.0 point"), (0.019, "1.9 points"), (0.0, "0.0 points"), (-0.0004, "0.0 points"), (-0.004, "-0.4 points")])
 def test_points(value: float, text: str) -> None:
     assert words.points(value) == text

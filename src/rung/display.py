@@ -99,12 +99,12 @@ def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
 
 
 def percent(value: Mapping[str, Any]) -> str:
-    """Write a score with its interval: 85.3 % (84.6..86.0)."""
+    """Write a score with its interval: 85.3 % (84.6..86.0), decimals as in `rung.words.percent`."""
     if value["value"] is None:
         return "undefined"
     if value["low"] is None:
-        return f"{100 * value['value']:.2f} %"
-    return f"{100 * value['value']:.2f} % ({100 * value['low']:.1f}..{100 * value['high']:.1f})"
+        return f"{100 * value['value']:.1f} %"
+    return f"{100 * value['value']:.1f} % ({100 * value['low']:.1f}..{100 * value['high']:.1f})"
 
 
 def run(run: Run) -> None:
@@ -210,7 +210,7 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
     table = _table("run", "state", "epochs", "validation", "test", "problem", numbers=("epochs", "validation", "test"))
     for summary in found:
         accuracies = (summary.validation_accuracy, summary.test_accuracy)
-        shown = ["" if value is None else f"{100 * value:.2f} %" for value in accuracies]
+        shown = ["" if value is None else f"{100 * value:.1f} %" for value in accuracies]
         table.add_row(summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or summary.failure or "")
     _output.print(table)
 

@@ -23,6 +23,13 @@ def test_scores_stand_side_by_side_with_their_intervals(digits_report: ReportInp
     assert rows["Log loss"].cells["train"].value == f"{digits_report.scores['train']['log_loss']['value']:.4f}"
 
 
+def test_parts_of_any_size_have_the_same_decimals() -> None:
+    parts = {part: {"accuracy": {"value": 0.98951, "low": low, "high": 0.996}} for part, low in (("train", 0.985), ("validation", 0.97))}
+    cells = tables.score_rows(parts)[0].cells
+    assert [(cell.value, cell.interval) for cell in cells.values()] == [(f"99.0{PERCENT}", "98.5–99.6"), (f"99.0{PERCENT}", "97.0–99.6")]
+    assert tables.score_text(parts["train"]["accuracy"] | {"level": 0.95}) == (f"99.0{PERCENT}", f" (95{PERCENT} interval 98.5 to 99.6{PERCENT})")
+
+
 def test_own_metrics_come_last_and_missing_values_are_dashes(digits_report: ReportInput) -> None:
     own = {"value": None, "low": None, "high": None, "covers": "nothing", "level": 0.95, "method": "none", "reason": "too few"}
     scores = {"train": dict(digits_report.scores["train"]) | {"own": {"kappa": own}}, "validation": digits_report.scores["validation"]}

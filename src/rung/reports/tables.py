@@ -11,7 +11,7 @@ from rung.data.imageset import PARTS
 from rung.explain import mistakes
 from rung.recipe import OwnNetwork, Recipe, describe, flat
 from rung.reports.pictures import depth
-from rung.words import PERCENT, count, decimals_of, duration, listing, percent, percent_range, shorten
+from rung.words import PERCENT, count, duration, listing, percent, percent_range, shorten
 
 Score = Mapping[str, Any]
 
@@ -47,9 +47,8 @@ def score_cell(score: Score | None, kind: str = "share") -> Cell:
         return Cell("–", reason="" if score is None else str(score.get("reason", "")))
     low, high = score.get("low"), score.get("high")
     if kind == "share":
-        digits = decimals_of(score)
-        interval = "" if low is None or high is None else f"{low * 100:.{digits}f}–{high * 100:.{digits}f}"
-        return Cell(f"{score['value'] * 100:.{digits}f}{PERCENT}", interval, str(score.get("reason", "")))
+        interval = "" if low is None or high is None else f"{low * 100:.1f}–{high * 100:.1f}"
+        return Cell(percent(score["value"]), interval, str(score.get("reason", "")))
     places = 4 if max(abs(score["value"]), abs(high or 0)) < 10 else 2
     interval = "" if low is None or high is None else f"{low:.{places}f}–{high:.{places}f}"
     return Cell(f"{score['value']:.{places}f}", interval, str(score.get("reason", "")))
@@ -268,7 +267,6 @@ def environment_rows(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def score_text(score: Score) -> tuple[str, str]:
     """Write a share and its interval: "97.8 %", " (95 % interval 95.0 to 98.6 %)"."""
-    digits = decimals_of(score)
     if score.get("low") is None:
-        return percent(score["value"], digits), ""
-    return percent(score["value"], digits), f" ({score['level'] * 100:g}{PERCENT} interval {percent_range(score['low'], score['high'], digits)})"
+        return percent(score["value"]), ""
+    return percent(score["value"]), f" ({score['level'] * 100:g}{PERCENT} interval {percent_range(score['low'], score['high'])})"

@@ -83,7 +83,7 @@ def scored_weights(report: ReportInput, found: Curves) -> Iterator[Finding]:
             True: "; that is more than one epoch's noise",
             False: "; one epoch's noise can make that difference, so which is better cannot be told",
         }
-        both = f"{_value(monitor, values[best])} against {_value(monitor, values.get(kept, math.nan))}"
+        both = _against(_value(monitor, values[best]), _value(monitor, values.get(kept, math.nan)))
         sentence = f"The scored weights are those of {of}, {kept_words(report, 'how')}, not of epoch {best}, which had the best {name} ({both}){noise[told]}."
         yield Finding("scored_weights", sentence, numbers)
 
@@ -98,8 +98,12 @@ def _told_apart(report: ReportInput, found: Curves, kept: float, best: float) ->
     return abs(kept - best) > 3 * math.sqrt(2) * found.noise
 
 
+def _against(best: str, other: str) -> str:
+    return f"{best} against {other}" if best != other else f"{best}, ahead by less than the last digit shows"
+
+
 def _value(monitor: str, value: float) -> str:
-    return percent(value, 2) if monitor == "validation_accuracy" else decimal(value)
+    return percent(value) if monitor == "validation_accuracy" else decimal(value)
 
 
 def gap(report: ReportInput) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from rung.reports import pictures, plots, tables
 from rung.reports.finding import LABELS
 from rung.reports.findings import findings, verdict
 from rung.reports.inputs import ReportInput
-from rung.words import PERCENT, decimals_of, percent, plural
+from rung.words import PERCENT, percent, plural
 
 _MATRIX_CLASSES = 20  # up to here the confusion table shows every count, above it is a map
 _LISTED_CLASSES = 24  # above this the lowest classes are shown and the rest is folded away
@@ -29,7 +29,7 @@ def view(report: ReportInput) -> dict[str, Any]:
 
 def _opening(report: ReportInput) -> dict[str, Any]:
     accuracy = report.scores[report.shown_part]["accuracy"]
-    shown = percent(accuracy["value"], decimals_of(accuracy))
+    shown = percent(accuracy["value"])
     before, score, after = verdict(report).sentence.partition(shown)
     return {
         "verdict_before": before,
@@ -103,7 +103,7 @@ def _confidence(report: ReportInput) -> dict[str, Any]:
         "reliability": Markup(plots.reliability(predictions, scores["level"])),
         "reliability_caption": (
             f"Reliability on {images}: on the dotted line confidence and accuracy agree; below it the network is too sure. Bars: intervals. "
-            f"Calibration error {percent(error['value'], decimals_of(error))}, over 15 bins of equal width; the grey columns show how many answers each holds."
+            f"Calibration error {percent(error['value'])}, over 15 bins of equal width; the grey columns show how many answers each holds."
         ),
     }
 
