@@ -116,7 +116,7 @@ def test_a_copy_has_the_twins_of_what_it_copies() -> None:
     assert twins.beside(np.array([1, 2]), np.array([5]), 6).tolist() == [False, False]
 
 
-@pytest.mark.parametrize("kind", ["jpeg 50", "cropped by 2", "flipped, jpeg 50", "noise 10"])
+@pytest.mark.parametrize("kind", ["jpeg 50", "cropped by 2", "cropped corner 3", "flipped, jpeg 50", "noise 10"])
 def test_real_twins_are_found_in_cifar(kind: str, cifar: ImageSet) -> None:
     draws = np.random.default_rng(1)
     images = cifar.images[:3000]
