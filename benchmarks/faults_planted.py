@@ -120,8 +120,11 @@ FAULTS: Final[dict[str, Fault]] = {
     "3 % of the labels wrong": Fault("label-errors", "warning", "of the labels seem to be wrong", by(f.wrong_labels, share=0.03), size=MANY),
     "10 % of the labels wrong": Fault("label-errors", "warning", "of the labels seem to be wrong", by(f.wrong_labels, share=0.1)),
     "40 % of the labels wrong": Fault("label-errors", "error", "of the labels seem to be wrong", by(f.wrong_labels, share=0.4), size=MANY),
-    "ships and frogs mixed up, 25 %": Fault(
-        "label-errors", "warning", "of the labels seem to be wrong", by(f.mixed_up, one="ship", other="frog", share=0.25), size=MANY
+    "a quarter of the ships labelled frogs": Fault(
+        "label-errors", "warning", "frog and ship seem to be exchanged", by(f.mixed_up, one="ship", other="frog", share=0.25, both=False), 20, MANY
+    ),
+    "a tenth of ships and frogs exchanged": Fault(
+        "label-errors", "warning", "frog and ship seem to be exchanged", by(f.mixed_up, one="ship", other="frog", share=0.1, both=True), 20, MANY
     ),
     "all labels shuffled": Fault("shuffled-labels", "error", "No label can be told", by(lambda given: f.dealt_anew(given, np.arange(len(given.labels))))),
     "labels of test shuffled": Fault(

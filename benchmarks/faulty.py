@@ -147,9 +147,9 @@ def wrong_labels(given: Sample, share: float) -> Sample:
     return given.put(rows, labels=(given.labels[rows] + draws.integers(1, len(given.classes), len(rows))) % len(given.classes))
 
 
-def mixed_up(given: Sample, one: str, other: str, share: float) -> Sample:
-    """A share of the images of two classes carries the label of the other one."""
-    rows = named(given, one, other)
+def mixed_up(given: Sample, one: str, other: str, share: float, *, both: bool) -> Sample:
+    """A share of the images of a class, or of both classes, carries the label of the other one."""
+    rows = named(given, *((one, other) if both else (one,)))
     rows = some(rows, round(share * len(rows)))
     return given.put(rows, labels=given.classes.index(one) + given.classes.index(other) - given.labels[rows])
 

@@ -1,6 +1,7 @@
 """`rung check` and rung.check: the verdict, the exit code, the page, and data that cannot be loaded at all."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,24 @@ def test_the_command_says_most_severe_first_and_ends_with_1_on_an_error(bad_labe
     clean = forks.run(["check", "digits", "--set", "data.per_class=30", "--json"], tmp_path)
     assert clean.code == 0
     assert json.loads(clean.out)["name"] == "digits"
+
+
+def test_every_file_left_out_or_repaired_is_counted_and_listed(digits_folder: Path, forks: Forks, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(digits_folder, folder)
+    (folder / "3" / "empty.png").write_bytes(b"")
+    (folder / "4" / "notes.txt").write_text("no image")
+    said = forks.run(["check", str(folder), "--json", "--page", "check.html"], tmp_path)
+    assert said.code == 3
+    found = json.loads(said.out)
+    assert found["left_out"] == 1
+    assert [note["path"] for note in found["dropped"]] == ["3/empty.png"]
+    assert [note["path"] for note in found["repaired"]] == ["4/notes.txt"]
+    assert [problem["count"] for problem in found["problems"] if problem["check"] == "files" and "read otherwise" in problem["sentence"]] == [1]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(found["counts"].values()) == len(files) - 2, "nothing is put in the place of what was left out"
+    page = (tmp_path / "check.html").read_text().replace("<wbr>", "")
+    assert "3/empty.png" in page
+    assert "4/notes.txt" in page
+    described = json.loads(forks.run(["data", str(folder), "--json"], tmp_path).out)
+    assert (described["dropped"], described["repaired"]) == (found["dropped"], found["repaired"])

@@ -146,6 +146,10 @@ def left_out(images: ImageSet) -> ImageSet:
     return replace(images, dropped=notes)
 
 
+def repaired(images: ImageSet) -> ImageSet:
+    return replace(images, repaired=(FileNote("a/1.png", "turned upright"), FileNote("a/2.png", "16 bits a channel became 8")))
+
+
 def with_facts(size: int, height: int, width: int) -> Fault:
     def fault(images: ImageSet) -> ImageSet:
         facts = np.zeros(len(images), FACTS)
@@ -181,6 +185,7 @@ FAULTS: dict[str, tuple[Fault, str, str, str]] = {  # the fault, its check, its 
     "labels from 1": (from_one, "label-range", "warning", "were the classes numbered from 1"),
     "groups in two parts": (crossing, "groups", "warning", "groups are in train and in test"),
     "files left out": (left_out, "files", "warning", "3 files were left out: 1 are damaged or cut short, 1 are Git LFS pointers and 1 are empty"),
+    "files repaired": (repaired, "files", "note", "2 files were read otherwise than they lie there, or ignored .*turned upright"),
     "tiny files": (with_facts(90, 3, 5), "files", "warning", "4 images are less than 8 pixels wide or high"),
     "giant files": (with_facts(60 << 20, 8, 8), "files", "note", "4 images are of more than 50 million pixels or 50 MB"),
     "strips": (with_facts(500, 8, 900), "files", "warning", "4 images are more than 20 times as long as wide"),

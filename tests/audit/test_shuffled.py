@@ -1,13 +1,14 @@
 """Labels shuffled against their images, in digits: all, one part, a run of rows, slipped by a row, numbered otherwise."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from rung.audit import labels as label_errors
 from rung.audit.material import Material
 from rung.audit.shuffled import misplaced, shuffled
-from rung.data.imageset import TEST, TRAIN, ImageSet
+from rung.data.imageset import TEST, TRAIN, VALIDATION, ImageSet
 
 Make = Callable[..., Material]
 DRAWS = np.random.default_rng(5)
@@ -67,3 +68,13 @@ def test_rare_classes_do_not_look_shuffled(digits: ImageSet, material: Make) -> 
     kept = np.sort(np.concatenate([np.flatnonzero(digits.labels == 0), np.flatnonzero(digits.labels == 8)[:12]]))
     lopsided = digits.take(kept)
     assert shuffled(material(lopsided, labels=(lopsided.labels == 8).astype(np.int64))) == []
+
+
+def test_a_slip_is_told_where_validation_was_drawn_from_the_same_rows(digits: ImageSet, material: Make) -> None:
+    fitted = digits.parts != TEST
+    mixed = digits.labels.copy()
+    mixed[fitted] = np.roll(mixed[fitted], 1)
+    parts = np.where(fitted, np.where(np.arange(len(digits)) % 5 == 2, VALIDATION, TRAIN), TEST).astype(np.int8)
+    found = shuffled(material(replace(digits, parts=parts), labels=mixed))
+    assert len(found) == 2
+    assert all("1 row before theirs" in problem.sentence for problem in found)

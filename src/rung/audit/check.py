@@ -17,7 +17,7 @@ from typing import Any, Final
 from rung.audit import classes, drift, duplicates, files, groups, labels, layout, odd, order, power, shortcuts, shuffled
 from rung.audit.material import Material
 from rung.audit.problem import Problem
-from rung.data.imageset import ImageSet
+from rung.data.imageset import FileNote, ImageSet
 from rung.data.split import Splits
 from rung.data.twins import Twins
 from rung.errors import DataError
@@ -52,8 +52,8 @@ QUICK: Final[dict[str, Check]] = {  # what runs before each training: nothing th
 _TRAINED: Final = ("class-order", "shuffled-labels", "label-errors", "shortcuts", "drift")
 _EXPLAINS: Final[dict[str, tuple[str, ...]]] = {  # after an error of the one, what the others would say means nothing; in the order they have to run
     "label-range": ("exact-duplicates", "near-duplicates", "layout", *_TRAINED, "test-size"),
+    "odd-images": ("layout", *_TRAINED),  # negatives look as if red and blue were exchanged
     "layout": _TRAINED,
-    "odd-images": _TRAINED,
 }
 _GRAVEST: Final = ("error", "warning", "note")
 
@@ -65,7 +65,7 @@ class CheckReport:
     name, hash: of the ImageSet; counts: {part: images}, of the splits that were checked; how: in words how these were made.
     problems: the gravest first, in one severity by the order of the checks. clean: {check: what it looked at} of those that found nothing.
     unasked: {check: the check whose error has to be mended before this one means anything}. seconds: {check: how long it took}.
-    left_out: files that were left out while reading.
+    dropped, repaired: as ImageSet has them, every file that was left out, or read otherwise than it lies there.
     """
 
     name: str
@@ -75,13 +75,19 @@ class CheckReport:
     problems: tuple[Problem, ...]
     clean: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
-    left_out: int = 0
+    dropped: tuple[FileNote, ...] = ()
+    repaired: tuple[FileNote, ...] = ()
     unasked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
         """How many problems are errors."""
         return sum(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def left_out(self) -> int:
+        """How many files were left out while reading."""
+        return len(self.dropped)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -94,6 +100,8 @@ class CheckReport:
             "clean": dict(self.clean),
             "seconds": dict(self.seconds),
             "left_out": self.left_out,
+            "dropped": [{"path": note.path, "reason": note.reason} for note in self.dropped],
+            "repaired": [{"path": note.path, "reason": note.reason} for note in self.repaired],
             "unasked": dict(self.unasked),
         }
 
@@ -125,7 +133,7 @@ def check(
     problems = [problem for name in checks for problem in found.get(name, [])]
     problems.sort(key=lambda problem: _GRAVEST.index(problem.severity))
     clean = {name: looked_at(run) for name, run in checks.items() if name in found and not found[name]}
-    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(problems), clean, seconds, len(images.dropped), unasked)
+    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(problems), clean, seconds, images.dropped, images.repaired, unasked)
 
 
 def _turn(name: str) -> int:

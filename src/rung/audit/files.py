@@ -35,7 +35,7 @@ _KINDS: Final = {  # what reasons say, in the words of the reader that gave them
 
 def unusable(material: Material) -> list[Problem]:
     """Files: unreadable, cut short, pointers instead of images, tiny, giant, very long or enlarged ones."""
-    return [*_left_out(material), *_odd(material)]
+    return [*_left_out(material), *_repaired(material), *_odd(material)]
 
 
 def _left_out(material: Material) -> Iterator[Problem]:
@@ -52,6 +52,20 @@ def _left_out(material: Material) -> Iterator[Problem]:
         count=len(dropped),
         numbers={"files": len(dropped), **{f"files_that_{words.replace(' ', '_')}": number for words, number in kinds.items()}},
     )
+
+
+def _repaired(material: Material) -> Iterator[Problem]:
+    repaired = material.images.repaired
+    if repaired:
+        yield Problem(
+            NAME,
+            "note",
+            f"{plural(len(repaired), 'file')} {'was' if len(repaired) == 1 else 'were'} read otherwise than {'it lies' if len(repaired) == 1 else 'they lie'} "
+            f"there, or ignored (such as {repaired[0].path}: {repaired[0].reason}).",
+            "All are listed with what was done; save them anew if it was not right.",
+            count=len(repaired),
+            numbers={"files": len(repaired)},
+        )
 
 
 def _odd(material: Material) -> Iterator[Problem]:

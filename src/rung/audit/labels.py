@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.audit import noise
 from rung.audit.material import SHOWN, Material, shown
@@ -17,6 +19,9 @@ from rung.words import count, percent
 NAME: Final = "label-errors"
 _FEWEST: Final = 20  # rows a class, on average: with fewer the probabilities are too rough
 _SURE: Final = 4.0  # standard deviations: no clean set of 200 images or more came near it
+_PAIRS: Final = 12  # pairs of classes that are looked at
+_EXCHANGED: Final = 0.08  # share of exchanged labels of a pair that is worth a word
+_EXCHANGED_SURE: Final = 14.0  # log likelihood ratio, with the logarithm of all pairs added; half of CIFAR-10 or CIFAR-100 reaches no more at such a share
 _FLOORS: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "error"), (0.01, "warning"), (0.002, "note"))  # share of wrong labels that is passed, surely
 
 
@@ -28,10 +33,11 @@ def likely_errors(material: Material) -> list[Problem]:
     labels = probe.labels[judged]
     if len(judged) < _FEWEST * probe.classes or len(np.unique(labels)) < 2:
         return []
+    pairs = list(_between_two(material, judged))
     found = noise.estimate(probe.class_scores(probe.parts)[judged], labels, material.seed)
     severity = next((severity for floor, severity in _FLOORS if found.more_than(floor) >= _SURE), None)
     if severity is None:
-        return []
+        return pairs
     suspects = np.flatnonzero((found.blind > 0.5) & (found.likely != labels))
     suspects = suspects[np.argsort(-found.blind[suspects], kind="stable")]
     right = float(found.blind[suspects].sum())
@@ -55,5 +61,40 @@ def likely_errors(material: Material) -> list[Problem]:
             len(rows),
             numbers,
             {int(row): f"looks like {names[looks]}" for row, looks in zip(rows[:SHOWN], found.likely[suspects], strict=False)},
-        )
+        ),
+        *pairs,
     ]
+
+
+def _between_two(material: Material, judged: npt.NDArray[np.int64]) -> Iterator[Problem]:
+    """Find pairs of classes whose labels are exchanged more often than their likeness explains, among those that are confused most."""
+    probe, names = material.probe, material.images.classes
+    if probe.classes < 3:  # of two classes, exchanged labels are blind labels
+        return
+    labels, scores = probe.labels[judged], probe.class_scores(probe.parts)[judged].astype(np.float64)
+    counts = np.zeros((probe.classes, probe.classes))
+    np.add.at(counts, (labels, scores.argmax(1)), 1)
+    counts /= np.maximum(counts.sum(1, keepdims=True), 1)
+    one, other = np.triu_indices(probe.classes, 1)
+    confused = np.argsort(-(counts + counts.T)[one, other], kind="stable")[:_PAIRS]
+    for a, b in zip(one[confused], other[confused], strict=True):
+        both = np.flatnonzero((labels == a) | (labels == b))
+        is_first = labels[both] == a
+        if min(is_first.sum(), (~is_first).sum()) < _FEWEST:
+            continue
+        found = noise.exchange(scores[both, a] - scores[both, b], is_first)
+        if max(found.first, found.second) < _EXCHANGED or found.gain < _EXCHANGED_SURE + np.log(len(one)):
+            continue
+        order = np.argsort(-found.wrong, kind="stable")
+        suspects = probe.rows[judged[both[order[found.wrong[order] > 0.5]]]]
+        yield Problem(
+            NAME,
+            "warning",
+            f"{names[a]} and {names[b]} seem to be exchanged: about {percent(found.second)} of the images of {names[a]} are labelled {names[b]}, about "
+            f"{percent(found.first)} the other way. {count(len(suspects))} images stand out.",
+            "Look through the images shown and correct the labels where they are kept; nothing is changed by itself. If they are right, the two classes hold "
+            "images of one kind.",
+            shown([(int(row),) for row in suspects]),
+            len(suspects),
+            {"exchanged_one_way": found.second, "exchanged_other_way": found.first, "log_likelihood_ratio": found.gain},
+        )

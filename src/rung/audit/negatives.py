@@ -19,7 +19,7 @@ from rung.words import count, percent
 NAME: Final = "odd-images"
 _ROWS: Final = 10_000  # images that are compared with their negatives, of larger sets
 _FEWEST: Final = 100
-_SURE: Final = 5.0  # standard deviations; clean sets have 0
+_SURE: Final = 8.0  # standard deviations, each image counted twice, as itself and as negative; clean sets have 5.3 at most
 _SOME: Final = 0.002
 _TELLING: Final = 0.65  # share of training images that a probe tells from their negatives, for it to be asked about other parts
 
@@ -53,7 +53,8 @@ def inverted(material: Material) -> Iterator[Problem]:
             {"images": int((part == k).sum())},
         )
     kept = ~np.isin(np.concatenate([own, own]), turned)
-    judged = noise.estimate(found.class_scores(found.parts)[kept], found.labels[kept], material.seed)
+    sound = tuple(k for k in found.parts if k not in turned)
+    judged = noise.estimate(found.class_scores(sound)[kept], found.labels[kept], material.seed)
     sure = judged.more_than(_SOME)
     half = int(kept.sum()) // 2
     suspects = np.flatnonzero((judged.blind[:half] > 0.5) & (judged.likely[:half] != 0))

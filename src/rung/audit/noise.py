@@ -78,6 +78,50 @@ def estimate(scores: Floats, labels: Ints, seed: int) -> LabelNoise:
     return LabelNoise(float(best.x), own, other, likely)
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """How many images of two classes carry the label of the other one.
+
+    first, second: share, 0..0.5, of images of the second class that are labelled as the first, and the reverse. gain: log likelihood ratio against none.
+    wrong: float64 (n,), the probability of each label to be wrong.
+    """
+
+    first: float
+    second: float
+    gain: float
+    wrong: Vector
+
+
+def exchange(difference: Vector, is_first: npt.NDArray[np.bool_]) -> Exchange:
+    """Fit how often labels of two classes are exchanged; difference float64 (n,): score of the first class less that of the second, of images of both.
+
+    Where labels are right, the log odds of a label are taken to be linear in the difference, so that they leave no doubt where it is large; a share of
+    doubt that stays there is that of exchanged labels. (J. Copas, "Binary regression models for contaminated data", JRSS B 50, 1988.)
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    place = (difference - difference.mean()) / max(float(difference.std()), 1e-9)
+
+    def shares(values: Vector) -> tuple[float, float]:
+        return (0.5 * float(expit(values[2])), 0.5 * float(expit(values[3]))) if len(values) > 2 else (0.0, 0.0)
+
+    def loss(values: Vector) -> float:
+        first, second = shares(values)
+        probability = first + (1 - first - second) * expit(values[0] * place + values[1])
+        return -float(np.log(np.clip(np.where(is_first, probability, 1 - probability), 1e-12, 1)).sum())
+
+    plain = minimize(loss, np.array([2.0, 0.0]), method="L-BFGS-B")
+    starts = (np.array([2 * plain.x[0], plain.x[1], -2, -2]), np.array([*plain.x, -4, -4]))
+    best = min((minimize(loss, start, method="L-BFGS-B") for start in starts), key=lambda found: float(found.fun))
+    first, second = shares(best.x)
+    right = (1 - first - second) * expit(best.x[0] * place + best.x[1])
+    wrong = np.where(is_first, first / np.maximum(first + right, 1e-12), second / np.maximum(1 - first - right, 1e-12))
+    own = expit(best.x[0] * place + best.x[1])
+    wrong *= np.where(is_first, 1 - own, own)
+    return Exchange(first, second, float(plain.fun - best.fun), wrong)
+
+
 def _likelihood(share: float, own: Vector, other: Vector) -> float:
     return float(np.log((1 - share) * own + share * other).sum())
 

@@ -26,6 +26,7 @@ _DUE: Final = 8.0  # standard deviations that a part must be expected to show, b
 _CHANCE: Final = 0.001  # probability that a run of rows as odd is anywhere in a sound part
 _LEFT: Final = 0.3  # a run of rows is called shuffled where less than this share of the agreement of the rest is left
 _MOST_RUNS: Final = 5
+_FEWEST_SLIPPED: Final = 20
 _SLIPS: Final = (1, -1, 2, -2, 3, -3)
 
 Ints = npt.NDArray[np.int64]
@@ -102,7 +103,7 @@ def _everywhere(material: Material, evidence: float) -> Misplaced:
 def _whole_part(material: Material, where: Ints, part: int, evidence: float, due: float) -> Misplaced:
     probe = material.probe
     sound = max(probe.parts, key=lambda p: _evidence(probe, p, p))
-    slip = _slip(probe, where, probe.said(where, (sound,)))
+    slip = _slip(probe, where, sound)
     return Misplaced(
         where,
         Problem(
@@ -140,12 +141,12 @@ def _runs(material: Material, where: Ints, fitted: int, part: int) -> list[Mispl
         agrees, due, guessed = hits[start:stop].mean(), usual[start:stop].mean(), chance[start:stop].mean()
         if len(where) * np.exp(-total) > _CHANCE or agrees - guessed > _LEFT * (due - guessed):
             return found
-        found.append(_run(material, where[start:stop], said[start:stop], part, (float(agrees), float(due), float(guessed), float(total))))
+        found.append(_run(material, where[start:stop], fitted, part, (float(agrees), float(due), float(guessed), float(total))))
         free[start:stop] = False
     return found
 
 
-def _run(material: Material, positions: Ints, said: Ints, part: int, figures: tuple[float, float, float, float]) -> Misplaced:
+def _run(material: Material, positions: Ints, fitted: int, part: int, figures: tuple[float, float, float, float]) -> Misplaced:
     probe, (agrees, due, guessed, total) = material.probe, figures
     first, last = (int(probe.rows[positions[k]]) for k in (0, -1))
     where = f"About {count(last - first + 1)} rows of the {PARTS[part]} part, from {material.images.sources[first]} to {material.images.sources[last]},"
@@ -155,7 +156,7 @@ def _run(material: Material, positions: Ints, said: Ints, part: int, figures: tu
             NAME,
             "error",
             f"{where} carry labels that do not belong to their images: a probe agrees with {percent(agrees)} of them, {percent(guessed)} would be chance, "
-            f"{percent(due)} are usual.{_slip(probe, positions, said)}",
+            f"{percent(due)} are usual.{_slip(probe, positions, fitted)}",
             "Compare some of these images with their labels by eye, and load these rows again: images and labels must be in the same order.",
             shown([(int(row),) for row in probe.rows[positions[len(positions) // 4 :][:SHOWN]]]),
             len(positions),
@@ -189,15 +190,19 @@ def _slipped(slip: int) -> str:
     return f" They belong to the images {by} {'before' if slip > 0 else 'after'} theirs: one side has slipped."
 
 
-def _slip(probe: Probe, positions: Ints, said: Ints) -> str:
-    """Return a sentence if the labels belong to the images some rows before or after, nothing if not; only where every row was looked at."""
-    if len(positions) < 20 or (np.diff(probe.rows[positions]) != 1).any():
-        return ""
-    labels = probe.labels[positions]
+def _slip(probe: Probe, positions: Ints, fitted: int) -> str:
+    """Return a sentence if the labels belong to the images some rows before or after, nothing if not; only where those rows were looked at.
+
+    They may lie in another part: where a part is drawn from rows that slipped, both have.
+    """
+    labels, said = probe.labels[positions], probe.said(np.arange(len(probe.rows)), (fitted,))
     shares = np.bincount(labels, minlength=probe.classes) / len(labels)
     for slip in _SLIPS:
-        theirs, ours = (labels[slip:], said[:-slip]) if slip > 0 else (labels[:slip], said[-slip:])
-        agreed, expected, spread = (theirs == ours).sum(), shares[ours].sum(), np.sqrt((shares[ours] * (1 - shares[ours])).sum())
-        if agreed > expected + 6 * spread and agreed > 1.5 * (labels == said).sum():
+        wanted = probe.rows[positions] - slip
+        theirs = np.minimum(np.searchsorted(probe.rows, wanted), len(probe.rows) - 1)
+        there = probe.rows[theirs] == wanted
+        ours = said[theirs[there]]
+        agreed, expected, spread = (labels[there] == ours).sum(), shares[ours].sum(), np.sqrt((shares[ours] * (1 - shares[ours])).sum())
+        if there.sum() >= _FEWEST_SLIPPED and agreed > expected + 6 * spread and agreed > 1.5 * (labels == said[positions]).sum():
             return _slipped(slip)
     return ""
