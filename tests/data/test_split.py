@@ -59,6 +59,12 @@ def test_a_root_can_be_the_validation_part() -> None:
         make_splits(images, Split(validation_roots=("train5",)), 0)
 
 
+def test_a_validation_root_without_rows_says_why() -> None:
+    images = made([0] * 10 + [1] * 10)  # all of train1
+    with pytest.raises(DataError, match=r"validation_roots = train2: no row of it is left .* data.per_class keeps the first"):
+        make_splits(images, Split(validation_roots=("train2",)), 0)
+
+
 def test_a_root_that_is_the_validation_part_gives_nothing_to_a_drawn_test_part() -> None:
     images = made([0, 1] * 50, roots=[0] * 60 + [1] * 40)
     splits = make_splits(images, Split(validation_roots=("train2",)), 0)

@@ -94,6 +94,11 @@ def _given_validation(images: ImageSet, split: Split) -> tuple[Rows | None, str]
                 raise DataError(f"split.validation_roots names '{name}': {did_you_mean(name, images.root_names)}")
         wanted = [images.root_names.index(name) for name in split.validation_roots]
         rows = np.flatnonzero(np.isin(images.roots, wanted) & (images.parts != TEST))
+        if not len(rows):
+            raise DataError(
+                f"split.validation_roots = {', '.join(split.validation_roots)}: no row of it is left to choose on; test rows do not count, and "
+                "data.per_class keeps the first training rows of each class, which may all lie in other roots"
+            )
         unused = len(np.setdiff1d(given, rows))
         beside = f"; {unused} other rows that the data give as validation are not used" if unused else ""
         return rows, f"validation: the {len(rows)} rows of {', '.join(split.validation_roots)}{beside}"
