@@ -1,17 +1,53 @@
 """Progress: bars on a terminal, lines now and then elsewhere, nothing where a program reads."""
 
 import io
+from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+import rung
 from rung import display
+from rung.store.run import Run, RunSummary
 from rung.training.loop import StepEnd
 
 
 def test_a_score_has_the_decimals_that_it_has_in_the_report() -> None:
     assert display.percent({"value": 0.98951, "low": 0.985, "high": 0.996}) == "99.0 % (98.5..99.6)"
     assert display.percent({"value": 0.98951, "low": None, "high": None}) == "99.0 %"
+
+
+def listed(identifier: str, width: int | None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the lines of a list of one run on a terminal of this width (None: into a pipe)."""
+    made = Console(file=io.StringIO(), force_terminal=width is not None, width=width or 80, highlight=False, soft_wrap=True, color_system=None)
+    monkeypatch.setattr(display, "_output", made)
+    problem = "its log is damaged: line 7 holds no row, and nothing after it can be read any more by anybody"
+    display.runs([RunSummary(Run(Path("runs") / identifier), "unfinished", problem, epochs=3, validation_accuracy=0.5)], Path("runs"))
+    return said(made).splitlines()
+
+
+ID = "20261121-135426-model_of_a_long_name_for_everybody-12345678901234567890"
+
+
+def test_in_a_pipe_a_run_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = listed(ID, None, monkeypatch)
+    assert len(lines) == 2
+    assert lines[1].startswith(f"{ID}  unfinished     3/?      50.0 %        its log is damaged")
+    assert lines[1].endswith("by anybody")
+
+
+@pytest.mark.parametrize("width", [120, 80, 30])
+def test_on_a_terminal_only_prose_is_broken_and_nothing_is_cut(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = listed(ID, width, monkeypatch)
+    assert lines[1].startswith(f"{ID}  unfinished     3/?      50.0 %        its")
+    assert " ".join(line[len(lines[0].rstrip()) - len("problem") :].strip() for line in lines[1:]).endswith("any more by anybody")
+
+
+def test_a_name_in_brackets_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    images = rung.from_arrays(np.zeros((2, 8, 8), np.uint8), [0, 1], classes=["[/b]", "[red]x"])
+    display.data(rung.describe(images))
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} >= {"[/b]", "[red]x"}
 
 
 def run_through(bars: display.Bars) -> None:

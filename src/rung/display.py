@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from rung.words import duration, visible
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rung.workbench import Opening
 
 _PLAIN_EVERY_S = 10.0
+_UNLIMITED = 1_000_000  # characters
 _LISTED = 20  # files of each kind that are named, of those left out or repaired
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
@@ -91,11 +94,24 @@ def say(sentence: str) -> None:
     _errors.print(sentence, markup=False, soft_wrap=True)
 
 
-def _table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+def _table(*columns: str, numbers: Sequence[str] = (), prose: Sequence[str] = ()) -> Table:
+    """Return a table without rows; only columns of prose may be broken into lines, so that ids, names and scores can be copied and searched."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold", no_wrap=column not in prose)
     return table
+
+
+def _add(table: Table, *cells: str, style: str = "") -> None:
+    """Add a row whose texts are shown as they are: a class may be called "[/b]", which would be an order to rich."""
+    table.add_row(*(Text(visible(cell)) for cell in cells), style=style)
+
+
+def _print_table(table: Table) -> None:
+    """Print a table as wide as it is; on a terminal as wide as that, but never so narrow that something is cut or a word of prose broken."""
+    needed = Measurement.get(_output, _output.options.update_width(_UNLIMITED), table)
+    table.width = min(max(_output.width, needed.minimum), needed.maximum) if _output.is_terminal else needed.maximum
+    _output.print(table)
 
 
 def percent(value: Mapping[str, Any]) -> str:
@@ -116,8 +132,8 @@ def run(run: Run) -> None:
     scores = run.read_scores()
     table = _table("part", "accuracy", "macro F1", "log loss", numbers=("accuracy", "macro F1", "log loss"))
     for part, values in scores.items():
-        table.add_row(part, percent(values["accuracy"]), percent(values["macro_f1"]), f"{values['log_loss']['value']:.4f}")
-    _output.print(table)
+        _add(table, part, percent(values["accuracy"]), percent(values["macro_f1"]), f"{values['log_loss']['value']:.4f}")
+    _print_table(table)
     _output.print("intervals: 95 %, over images")
     for finding in findings(report_input(run)):
         _output.print(f"- {finding.sentence}", markup=False)
@@ -154,9 +170,9 @@ def data(report: DataReport) -> None:
     )
     table = _table("class", *parts, numbers=tuple(parts))
     for name in values["classes"]:
-        table.add_row(name, *(str(counts.get(name, 0)) for counts in parts.values()))
-    table.add_row("all", *(str(sum(counts.values())) for counts in parts.values()), style="bold")
-    _output.print(table)
+        _add(table, name, *(str(counts.get(name, 0)) for counts in parts.values()))
+    _add(table, "all", *(str(sum(counts.values())) for counts in parts.values()), style="bold")
+    _print_table(table)
     notes(values, _LISTED)
 
 
@@ -190,10 +206,10 @@ def check(found: CheckReport, page: Path | None) -> None:
 
 def preflight(found: Preflight) -> None:
     """Show what a pre-flight measured, and for each check that failed what is wrong and what to do."""
-    table = _table("check", "result", "measured")
+    table = _table("check", "result", "measured", prose=("measured",))
     for outcome in found.outcomes:
-        table.add_row(outcome.check, outcome.state, outcome.measured, style="bold red" if outcome.state == "failed" else "")
-    _output.print(table)
+        _add(table, outcome.check, outcome.state, outcome.measured, style="bold red" if outcome.state == "failed" else "")
+    _print_table(table)
     for outcome in found.outcomes:
         if outcome.state != "ok":
             _output.print(f"{outcome.state}: {outcome.check}: {outcome.sentence} {outcome.advice}".rstrip(), markup=False)
@@ -207,12 +223,12 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
     if not found:
         _output.print(f"there is no run in {root}", markup=False)
         return
-    table = _table("run", "state", "epochs", "validation", "test", "problem", numbers=("epochs", "validation", "test"))
+    table = _table("run", "state", "epochs", "validation", "test", "problem", numbers=("epochs", "validation", "test"), prose=("problem",))
     for summary in found:
         accuracies = (summary.validation_accuracy, summary.test_accuracy)
         shown = ["" if value is None else f"{100 * value:.1f} %" for value in accuracies]
-        table.add_row(summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or summary.failure or "")
-    _output.print(table)
+        _add(table, summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or summary.failure or "")
+    _print_table(table)
 
 
 def cache(found: Sequence[Kept], root: Path | None, cleared: bool) -> None:
@@ -222,9 +238,9 @@ def cache(found: Sequence[Kept], root: Path | None, cleared: bool) -> None:
         return
     table = _table("data", "images", "MB", "unused", "folder", numbers=("images", "MB", "unused"))
     for one in found:
-        table.add_row(one.source, f"{one.images:,}", f"{one.bytes / 1e6:,.1f}", duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
+        _add(table, one.source, f"{one.images:,}", f"{one.bytes / 1e6:,.1f}", duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
     if found:
-        _output.print(table)
+        _print_table(table)
     size = f"{sum(one.bytes for one in found) / 1e6:,.1f} MB"
     _output.print(f"removed {size} from {root}" if cleared else f"{size} in {root}", markup=False)
 
@@ -248,8 +264,8 @@ def answers(found: Sequence[Answer]) -> None:
 
 def recipes(known: Mapping[str, str]) -> None:
     """Show the recipes by name."""
-    table = _table("recipe", "what it is")
+    table = _table("recipe", "what it is", prose=("what it is",))
     for name, text in known.items():
-        table.add_row(name, text)
-    _output.print(table)
+        _add(table, name, text)
+    _print_table(table)
     _output.print("rung recipes NAME shows one")
