@@ -35,7 +35,7 @@ _BORDER: Final = 16  # pixels a side below which the outermost ring is most of t
 _CLASS: Final = (0.75, 0.15)  # how often a class, of one image of it and one other, is named rightly, at least; and how much that is above what is natural
 _PART: Final = (0.60, 0.10)  # the same of a part, which nothing tells by nature
 _PERFECT: Final = 0.95  # share of images whose class is told, averaged over classes, from which on a score says nothing
-_COLOURED: Final = 0.95  # mean over classes of how often the mean colour ranks rightly, worth a note
+_COLOURED: Final = 0.95  # how often the mean colour ranks rightly, as a mean over classes or for one of them, worth a note
 _LISTED: Final = 4
 _BORDER_COLOUR: Final = "border colour"
 _SIZE: Final = "file size"
@@ -247,15 +247,25 @@ def _of_colours(sample: _Sample, question: _Question, seed: int) -> Iterator[Pro
     concerned = answer.concerned(*(_CLASS if question.part == TRAIN else _PART))
     if len(concerned):
         yield _problem(sample, question, answer, concerned, _BORDER_COLOUR, "the mean colour within", typical, [])
-    elif question.part == TRAIN and nature.area.mean() >= _COLOURED:
-        yield Problem(
-            NAME,
-            "note",
-            f"The mean colour of an image nearly tells its class: a probe that sees no more ranks an image of a class above one of another in "
-            f"{percent(float(nature.area.mean()))} of cases ({percent(0.5, 0)} would be chance) and is right on {percent(nature.right)} of the images.",
-            "See that this is the nature of the classes, not of the light or the camera they were taken with.",
-            numbers={"mean_area_under_curve": float(nature.area.mean()), "right_share": nature.right},
-        )
+    elif question.part == TRAIN and nature.area.max() >= _COLOURED:
+        yield _coloured(question, nature)
+
+
+def _coloured(question: _Question, nature: _Answer) -> Problem:
+    """Remark that the mean colour nearly tells all classes, or the class that it tells best."""
+    if nature.area.mean() >= _COLOURED:
+        area, which = float(nature.area.mean()), "an image of a class above one of another"
+    else:
+        best = int(nature.area.argmax())
+        area, which = float(nature.area[best]), f"an image of {question.names[question.judged[best]]} above one of another class"
+    return Problem(
+        NAME,
+        "note",
+        f"The mean colour of an image nearly tells its class: a probe that sees no more ranks {which} in {percent(area)} of cases "
+        f"({percent(0.5, 0)} would be chance) and is right on {percent(nature.right)} of the images.",
+        "See that this is the nature of the classes, not of the light or the camera they were taken with.",
+        numbers={"mean_area_under_curve": float(nature.area.mean()), "largest_area_under_curve": float(nature.area.max()), "right_share": nature.right},
+    )
 
 
 def border_and_inner(images: npt.NDArray[np.uint8], rows: Ints) -> tuple[Vector, Vector]:
