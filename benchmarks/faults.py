@@ -38,13 +38,14 @@ ROWS = HERE / "faults.jsonl"
 START, END = "<!-- faults -->", "<!-- /faults -->"
 SAMPLE: Final = "the sample"
 CLEAN: Final = (SAMPLE, "digits", "cifar10", "cifar100")
+_FOLDER: Final = "planted-"
 _SHOWN: Final = 200  # letters of a sentence in the table
 Row = dict[str, Any]
 
 
 def found_by_check(fault: Fault, given: Sample) -> CheckReport:
     """Plant a fault in a sample, write it as files, and check these."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(prefix=_FOLDER) as place:
         data = fault.plant(given, Path(place))
         with _official_data(Path(place) if data == "cifar10" else None):
             return rung.check(data, settings=fault.settings)
@@ -90,12 +91,17 @@ def fault_row(name: str, samples: Callable[[int, int], Sample]) -> Row:
         "check": fault.check,
         "severity": fault.severity,
         "found": problem is not None and not alarms,
-        "sentence": problem.sentence if problem else "",
+        "sentence": _without_folder(problem.sentence) if problem else "",
         "said": [] if problem else [f"{other.severity}: {other.check}: {other.sentence}" for other in report.problems],
         "false_errors": [f"{alarm.check}: {alarm.sentence}" for alarm in alarms],
         "beside": sorted({other.check for other in report.problems if other.severity == "error"} & set(fault.beside)),
         "seconds": round(time.perf_counter() - started, 1),
     }
+
+
+def _without_folder(sentence: str) -> str:
+    """Return a sentence without the path of the folder that the fault was planted in."""
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/{_FOLDER}[^/]*/", "", sentence)
 
 
 def clean_row(name: str, samples: Callable[[int, int], Sample]) -> Row:
