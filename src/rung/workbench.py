@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung import own as own_module
 from rung import recipe as recipe_module
+from rung.arguments import checked
 from rung.errors import DataError, RecipeError, RunError, RungError, did_you_mean
 from rung.recipe import Recipe
 from rung.store import atomic, ledger, lock
@@ -39,6 +40,7 @@ class Opening:
     opened_before: bool
 
 
+@checked
 def load(
     *sources: str | Path,
     classes: str | None = None,
@@ -60,6 +62,7 @@ def load(
     return loading.load(recipe.data, recipe.pixels, progress=progress, cache=place() if cache else None)
 
 
+@checked
 def describe(data: ImageSet | str | Path) -> DataReport:
     """Describe a data set: counts by part and class, size, what was left out or repaired, duplicates."""
     from rung.data.describe import describe as describe_images
@@ -67,6 +70,7 @@ def describe(data: ImageSet | str | Path) -> DataReport:
     return describe_images(load(data) if isinstance(data, str | Path) else data)
 
 
+@checked
 def check(
     data: str | Path | Sequence[str | Path] | ImageSet,
     *,
@@ -111,6 +115,7 @@ def check(
     return found
 
 
+@checked
 def load_recipe(name: str | Path | Recipe = "default") -> Recipe:
     """Return a recipe by name, from a recipe.toml, or from file.py:function.
 
@@ -149,6 +154,7 @@ def data_recipe(
     return recipe_module.change(start, {**short, **settings})
 
 
+@checked
 def train(
     data: str | Path | Sequence[str | Path] | ImageSet,
     recipe: str | Path | Recipe = "default",
@@ -207,6 +213,7 @@ def train(
     return run
 
 
+@checked
 def preflight(
     data: str | Path | Sequence[str | Path] | ImageSet,
     recipe: str | Path | Recipe = "default",
@@ -340,6 +347,7 @@ def _fit_and_report(
     return notes
 
 
+@checked
 def resume(
     run: str | Path | Run,
     *,
@@ -399,6 +407,7 @@ def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None, 
     return prepared
 
 
+@checked
 def test(
     run: str | Path | Run,
     *,
@@ -428,6 +437,7 @@ def test(
     return Opening(found, Scores.from_json(found.read_scores()["test"]), opening, False)
 
 
+@checked
 def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
     """Write a finished run's report.html again from its files, and return where it lies.
 
@@ -440,6 +450,7 @@ def report(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> Path:
     return found.report
 
 
+@checked
 def findings(run: str | Path | Run, *, out: str | Path = DEFAULT_ROOT) -> list[str]:
     """Return what a finished run shows, in sentences made from its numbers."""
     from rung.pipeline import reporting
@@ -455,11 +466,13 @@ def _finished(run: str | Path | Run, out: str | Path) -> Run:
     return found
 
 
+@checked
 def runs(out: str | Path = DEFAULT_ROOT) -> list[RunSummary]:
     """List the runs of a root, oldest first; a broken one is listed with its problem."""
     return run_store.list_runs(Path(out))
 
 
+@checked
 def verify_ledger(out: str | Path = DEFAULT_ROOT) -> int:
     """Verify the ledger of a folder of runs, line by line and against what each run keeps of it; returns how many openings it holds.
 
@@ -468,8 +481,11 @@ def verify_ledger(out: str | Path = DEFAULT_ROOT) -> int:
     return ledger.verify(Path(out))
 
 
-def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Path = DEFAULT_ROOT, progress: Progress | None = None) -> list[Answer]:
-    """Answer image files with a run's kept weights and the preprocessing it was trained with; folders stand for the images below them.
+@checked
+def predict(
+    run: str | Path | Run, files: str | Path | Iterable[str | Path], *, out: str | Path = DEFAULT_ROOT, progress: Progress | None = None
+) -> list[Answer]:
+    """Answer image files, one path or several, with a run's kept weights and the preprocessing it was trained with; folders stand for the images below them.
 
     It computes on the processor in float32, wherever the run was trained, so that the answers are the same everywhere.
     progress(done, total) is called with files answered.
@@ -478,9 +494,11 @@ def predict(run: str | Path | Run, files: Sequence[str | Path], *, out: str | Pa
     """
     from rung.pipeline import predicting
 
-    return predicting.answer_files(_finished(run, out), [Path(file) for file in files], progress)
+    paths = [files] if isinstance(files, str | Path) else files
+    return predicting.answer_files(_finished(run, out), [Path(file) for file in paths], progress)
 
 
+@checked
 def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
     """Write a commented recipe.toml to begin from; a file that exists stays.
 
@@ -495,6 +513,7 @@ def new(path: str | Path, start: str | Path | Recipe = "default") -> Path:
     return target
 
 
+@checked
 def cache(*, clear: bool = False, unused_days: float = 0.0) -> list[Kept]:
     """List the decoded images that are kept between runs, the longest unused first; or remove those not used for so many days, and return them.
 
@@ -517,6 +536,7 @@ def recipes() -> dict[str, str]:
     return {name: (make.__doc__ or "").strip() for name, make in RECIPES.items()}
 
 
+@checked
 def recipe_document(name: str | Path | Recipe) -> str:
     """Return the text a recipe opens with, and every field of it as commented TOML."""
     import sys
