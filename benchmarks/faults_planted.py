@@ -124,7 +124,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "label-errors", "warning", "frog and ship seem to be exchanged", by(f.mixed_up, one="ship", other="frog", share=0.25, both=False), 20, MANY
     ),
     "a tenth of ships and frogs exchanged": Fault(
-        "label-errors", "warning", "frog and ship seem to be exchanged", by(f.mixed_up, one="ship", other="frog", share=0.1, both=True), 20, MANY
+        "label-errors", "note", "frog and ship seem to be exchanged", by(f.mixed_up, one="ship", other="frog", share=0.1, both=True), 20, MANY
     ),
     "all labels shuffled": Fault("shuffled-labels", "error", "No label can be told", by(lambda given: f.dealt_anew(given, np.arange(len(given.labels))))),
     "labels of test shuffled": Fault(
