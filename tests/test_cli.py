@@ -126,6 +126,23 @@ def test_runs_verifies_the_ledger_and_still_lists_the_runs(rung: Rung, tested: P
     assert "is gone, but" in rung("runs", "--out", tested).err
 
 
+@pytest.mark.parametrize("content", ["{", '{"validation": {"accuracy": "high"}}', None])
+def test_scores_that_are_damaged_or_lost_are_written_again_and_nothing_else(rung: Rung, tested: Path, content: str | None) -> None:
+    run = tested / "done"
+    before = {path: path.read_bytes() for path in sorted(tested.rglob("*")) if path.is_file()}
+    if content is None:
+        (run / "scores.json").unlink()
+    else:
+        (run / "scores.json").write_text(content)
+        said = rung("report", "done", "--out", tested)
+        assert said.code == 2
+        assert f"scores.json is damaged: it {'is not JSON' if content == '{' else 'has no accuracy of validation'}" in said.err
+        assert f"`rung resume {run}` writes it again" in said.err
+        assert rung("runs", "--out", tested).out.splitlines()[1].startswith("done  damaged")
+    assert rung("resume", "done", "--out", tested).code == 0
+    assert {path: path.read_bytes() for path in sorted(tested.rglob("*")) if path.is_file()} == before
+
+
 def test_runs_of_a_folder_without_a_ledger_says_nothing_of_one(rung: Rung, root: Path) -> None:
     said = rung("runs", "--out", root)
     assert (said.code, "ledger" in said.out) == (0, False)

@@ -108,10 +108,13 @@ def _add(table: Table, *cells: str, style: str = "") -> None:
 
 
 def _print_table(table: Table) -> None:
-    """Print a table as wide as it is; on a terminal as wide as that, but never so narrow that something is cut or a word of prose broken."""
+    """Print a table as wide as it is, without blanks at the ends of lines; on a terminal as wide as that, but with nothing cut and no word broken."""
     needed = Measurement.get(_output, _output.options.update_width(_UNLIMITED), table)
     table.width = min(max(_output.width, needed.minimum), needed.maximum) if _output.is_terminal else needed.maximum
-    _output.print(table)
+    with _output.capture() as captured:
+        _output.print(table)
+    lines = captured.get().splitlines()
+    _output.file.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
 def percent(value: Mapping[str, Any]) -> str:

@@ -339,7 +339,8 @@ def _fit_and_report(
     from rung.evaluate import predictions as answers
     from rung.pipeline import execute, pictures, reporting
 
-    notes = [] if atomic.exists(run.scores) else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say, scoring)
+    ended = run.scored() or execute.scored_again(run, prepared)
+    notes = [] if ended else execute.fit_run(run, prepared, setup_s, observe, checkpoint_s, say, scoring)
     if not pictures.kept(run):
         part = "validation" if len(prepared.splits.validation) else "train"
         pictures.save(run, prepared, answers.load(run.predictions(part)))

@@ -158,6 +158,8 @@ def test_the_state_is_read_from_the_files(tmp_path):
         assert made.state() == "running"
     atomic.write_json(made.scores, SCORES)
     assert made.state() == "finished"
+    made.scores.write_text("{")
+    assert made.state() == "damaged"
 
 
 def test_a_failure_that_cannot_be_written_down_hides_no_other_error(tmp_path, monkeypatch):
@@ -217,6 +219,9 @@ def test_a_broken_run_is_listed_and_hides_no_other(tmp_path, monkeypatch):
     for name, problem in problems.items():
         assert re.search(problem, listed[name].problem or "nothing"), name
     assert listed["e-rows"].validation_accuracy == 0.8  # what can be read is shown
+    for name in ("f-scores", "g-scores", "h-list"):
+        assert listed[name].state == "damaged", name
+        assert f"`rung resume {tmp_path / name}` writes it again" in listed[name].problem, name
 
 
 def test_a_folder_that_may_not_be_looked_into_is_listed(tmp_path, monkeypatch):

@@ -206,8 +206,23 @@ def measure(run: Run, prepared: Prepared, network: nn.Module, part: str, scoring
 
 def write_scores(run: Run, prepared: Prepared, predicted: Mapping[str, Predictions]) -> None:
     """Add the scores of these parts to scores.json; the file is what says that a run is finished."""
-    scores: Mapping[str, Any] = run.read_scores() if atomic.exists(run.scores) else {}
+    scores: Mapping[str, Any] = run.read_scores() if run.scored() else {}
     atomic.write_json(run.scores, {**scores, **{part: _scores(prepared, predictions).to_json() for part, predictions in predicted.items()}})
+
+
+def scored_again(run: Run, prepared: Prepared) -> bool:
+    """Write the scores of a run whose training ended from the answers that are kept, those of an opened test part too; False if some are not there.
+
+    Raises: RunError if they cannot be used, or a metric that was passed in Python could not be read back.
+    """
+    parts = [part for part in ("train", "validation") if len(getattr(prepared.splits, part))]
+    if not all(map(atomic.exists, (run.kept, run.weights, *map(run.predictions, parts)))):
+        return False
+    if atomic.exists(run.opening) and atomic.exists(run.predictions("test")):
+        parts.append("test")
+    check_read(prepared.own.metrics)
+    write_scores(run, prepared, {part: answers.load(run.predictions(part), prepared.images.classes) for part in parts})
+    return True
 
 
 def _scores(prepared: Prepared, predictions: Predictions) -> Scores:

@@ -18,7 +18,7 @@ from rung.store import atomic, ledger, lock
 
 DEFAULT_ROOT: Final = Path("runs")
 
-State = Literal["running", "finished", "failed", "unfinished"]
+State = Literal["running", "finished", "damaged", "failed", "unfinished"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _MADE_ID: Final = re.compile(r"\d{8}-\d{6}-.+")
@@ -116,19 +116,35 @@ class Run:
         return atomic.read_lines(self.metrics).rows
 
     def read_scores(self) -> dict[str, Any]:
-        """Return scores.json; raises RunError if it is not there or damaged."""
-        return _read_table(self.scores)
+        """Return scores.json; raises RunError if it is not there or damaged, with what to do."""
+        scores = _read_table(self.scores, remedy=f"; `rung resume {self.folder}` writes it again from the answers that are kept")
+        for part, values in scores.items():
+            try:
+                float(values["accuracy"]["value"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise RunError(f"{self.scores} is damaged: it has no accuracy of {part}; `rung resume {self.folder}` writes it again") from error
+        return scores
+
+    def scored(self) -> bool:
+        """Return whether scores.json is there and can be used."""
+        if not atomic.exists(self.scores):
+            return False
+        try:
+            self.read_scores()
+        except RunError:
+            return False
+        return True
 
     def read_data(self) -> dict[str, Any]:
         """Return data.json; raises RunError if it is not there or damaged."""
         return _read_table(self.data)
 
     def state(self) -> State:
-        """Return running (somebody holds the lock), finished (it has scores), failed (it says why), else unfinished."""
+        """Return running (somebody holds the lock), finished (it has scores), damaged (they cannot be read), failed (it says why), else unfinished."""
         if lock.holder(self.folder) is not None:
             return "running"
         if atomic.exists(self.scores):
-            return "finished"
+            return "finished" if self.scored() else "damaged"
         return "failed" if atomic.exists(self.failure) else "unfinished"
 
     def discard(self) -> None:
@@ -330,7 +346,7 @@ def _score_facts(run: Run) -> dict[str, Any]:
     if not atomic.exists(run.scores):
         return {}
     scores = run.read_scores()
-    return {f"{part}_accuracy": _value(scores, part, run) for part in ("validation", "test")}
+    return {f"{part}_accuracy": float(scores[part]["accuracy"]["value"]) for part in ("validation", "test") if part in scores}
 
 
 def _failure_facts(run: Run) -> dict[str, Any]:
@@ -339,17 +355,11 @@ def _failure_facts(run: Run) -> dict[str, Any]:
     return {"failure": str(_read_table(run.failure).get("message"))}
 
 
-def _value(scores: dict[str, Any], part: str, run: Run) -> float | None:
-    if scores.get(part) is None:
-        return None
+def _read_table(path: Path, remedy: str = "") -> dict[str, Any]:
     try:
-        return float(scores[part]["accuracy"]["value"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{run.scores} is damaged: it has no accuracy of {part}") from error
-
-
-def _read_table(path: Path) -> dict[str, Any]:
-    value = atomic.read_json(path)
+        value = atomic.read_json(path)
+    except RunError as error:
+        raise RunError(f"{error}{remedy}") from error
     if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: it holds no table of names and values")
+        raise RunError(f"{path} is damaged: it holds no table of names and values{remedy}")
     return value
