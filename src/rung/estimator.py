@@ -19,6 +19,7 @@ from rung.data.load import from_arrays, image_array
 from rung.errors import DataError, RecipeError
 from rung.pipeline import own_parts
 from rung.pipeline.execute import fit
+from rung.pipeline.facts import following
 from rung.pipeline.prepare import prepare
 from rung.recipe import Recipe
 from rung.training.forward import logits
@@ -73,6 +74,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if wanted.data != start.data:
             raise RecipeError("settings of data.* choose what is read from files, and fit is given its images: choose them before, and leave data.* out")
         images = from_arrays(self._shaped(X), labels, classes=[str(name) for name in self.classes_], pixels=wanted.pixels)
+        if followed := following(self.recipe, images):
+            wanted = recipe_module.change(followed, settings | dict(self.settings or {}))
         wanted, own = own_parts.gather(wanted, None)
         prepared = prepare(wanted, images, own)
         journal = NoJournal()
@@ -88,9 +91,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = image_array(self._shaped(X), self.recipe_.pixels, self.channels_)
         device = torch.device(self.recipe_.compute.device)
         labels = torch.zeros(len(images), dtype=torch.int64, device=device)
-        at_once = self.recipe_.train.evaluation_batch_size
+        train = self.recipe_.train
         rows = Batches(
-            resident(images, device), labels, len(self.classes_), self.recipe_.pixels, self.recipe_.augment, self.seed, evaluation_batch_size=at_once
+            resident(images, device),
+            labels,
+            len(self.classes_),
+            self.recipe_.pixels,
+            self.recipe_.augment,
+            self.seed,
+            evaluation_batch_size=train.evaluation_batch_size,
+            views=train.evaluation_views,
         )
         return torch.softmax(logits(self.network_, rows, self.recipe_.compute.precision).double(), 1).cpu().numpy()
 

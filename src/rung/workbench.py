@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
     from rung.evaluate.metrics import Scores
     from rung.pipeline.execute import Observe, Scoring
+    from rung.pipeline.own_parts import OwnParts
     from rung.pipeline.predicting import Answer
     from rung.pipeline.prepare import Prepared, Progress
 
@@ -262,15 +263,21 @@ def _ready(
     """Return all that a training of these data by this recipe starts from, after what can be refused beforehand has been; own: objects passed in Python."""
     from rung.data.imageset import ImageSet
     from rung.pipeline import beforehand, own_parts
+    from rung.pipeline.facts import following
     from rung.pipeline.prepare import load_images, prepare
 
     start, base = _start_recipe(data, recipe)
     sources = [] if isinstance(data, ImageSet) or _is_recipe_file(data) else [data] if isinstance(data, str | Path) else list(data)
-    wanted = data_recipe(start, sources, classes=classes, size=size, grey=grey, settings=settings)
-    wanted, parts = own_parts.gather(wanted, base, **own)
+
+    def with_settings(start: Recipe) -> tuple[Recipe, OwnParts]:
+        return own_parts.gather(data_recipe(start, sources, classes=classes, size=size, grey=grey, settings=settings), base, **own)
+
+    wanted, parts = with_settings(start)
     if isinstance(data, ImageSet):
         _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
+    if followed := following(recipe, images):
+        wanted, parts = with_settings(followed)
     _say_troubles(images, say)
     prepared = prepare(wanted, images, parts, say)
     beforehand.check(prepared)

@@ -133,3 +133,33 @@ def test_a_row_met_twice_in_a_balanced_epoch_is_augmented_twice() -> None:
     twice = [images for images in seen.values() if len(images) > 1]
     assert twice
     assert not any(torch.equal(images[0], images[1]) for images in twice)
+
+
+def test_mirroring_takes_turns() -> None:
+    batches = made(200, Augment(flip_horizontal=True, flip_alternating=True))
+
+    def mirrored(epoch: int) -> torch.Tensor:
+        rows = torch.cat([batch.rows for batch in batches.training(epoch, 50)])
+        seen = torch.cat([batch.images for batch in batches.training(epoch, 50)])[rows.argsort()]
+        own = batches.images / 255
+        as_it_is, turned = ((seen == images).flatten(1).all(1) for images in (own, own.flip(3)))
+        assert (as_it_is ^ turned).all()
+        return turned
+
+    epochs = [mirrored(epoch) for epoch in range(4)]
+    assert torch.equal(epochs[0], ~epochs[1])
+    assert torch.equal(epochs[0], epochs[2])
+    assert torch.equal(epochs[1], epochs[3])
+    assert 70 < epochs[0].sum() < 130
+
+
+def test_sizes_rise_over_the_whole_training_and_evaluation_sees_all() -> None:
+    batches = made(40, Augment(rising_sizes=(4, 6, 8)), epochs=3)
+    sides = [[batch.images.shape[-1] for batch in batches.training(epoch, 10)] for epoch in range(3)]
+    assert sides == [[4] * 4, [6] * 4, [8] * 4]
+    two = replace(batches, epochs=2)
+    assert [batch.images.shape[-1] for epoch in range(2) for batch in two.training(epoch, 10)] == [4, 4, 4, 6, 6, 6, 8, 8]
+    assert [batch.images.shape[-1] for batch in two.training(1, 10, 2)] == [8, 8]
+    assert {batch.images.shape[-1] for batch in batches.evaluation()} == {8}
+    whole = next(replace(batches, settings=Augment()).training(0, 40)).images
+    assert torch.allclose(next(batches.training(0, 40)).images.mean((2, 3)), whole.mean((2, 3)), atol=0.05)

@@ -8,7 +8,7 @@ from torch import nn
 
 from rung.models.build import build
 from rung.models.contract import Classifier
-from rung.recipe import CNN, MLP, Network
+from rung.recipe import CNN, MLP, Fast, Network
 
 SIZE = 12
 
@@ -28,6 +28,8 @@ NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
     ),
     "cnn norm before": plain(CNN(filters=(8, 12), convolutions=2, batch_norm="before_activation", flatten="average", defaults="torch")),
     "cnn even kernel": plain(CNN(filters=(8,), kernel_size=4, pool_kind="average", dense=(16,), activation="leaky_relu", initialisation="torch")),
+    "fast": plain(Fast(filters=(8, 12))),
+    "fast of three convolutions": plain(Fast(filters=(26, 8, 30), convolutions=3, activation="silu")),
     "cnn without blocks": plain(CNN(filters=(), flatten="average")),
 }
 
@@ -70,7 +72,9 @@ def test_gradients_reach_every_trainable_parameter(name: str, channels: int) -> 
     loss = nn.functional.cross_entropy(model(images(16, channels)), torch.arange(16) % 5)
     loss.backward()
     for parameter_name, parameter in model.named_parameters():
-        assert parameter.grad is not None, parameter_name
+        assert (parameter.grad is not None) == parameter.requires_grad, parameter_name
+        if parameter.grad is None:
+            continue
         assert torch.isfinite(parameter.grad).all(), parameter_name
         assert parameter.grad.abs().max() > 1e-7, parameter_name
 

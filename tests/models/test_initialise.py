@@ -57,7 +57,17 @@ def test_range_mean_and_deviation(rule: Initialisation, name: str) -> None:
 
 
 def test_every_rule_is_tested() -> None:
-    assert set(LIMITS) | {"orthogonal", "zeros"} == set(RULES)
+    assert set(LIMITS) | {"orthogonal", "zeros", "identity"} == set(RULES)
+
+
+def test_identity_passes_inputs_on_and_draws_the_rest_as_torch_does() -> None:
+    identity, plain = drawn("identity"), drawn("torch")
+    assert torch.equal(identity["2.weight"], plain["2.weight"])
+    kernel = identity["0.weight"]
+    assert torch.equal(kernel[6:], plain["0.weight"][6:])
+    images = torch.rand(1, 6, 9, 9)
+    assert torch.equal(torch.nn.functional.conv2d(images, kernel[:6], padding=2), images)
+    assert torch.equal(identity["0.bias"], torch.zeros(40))
 
 
 def test_zeros() -> None:

@@ -8,7 +8,7 @@ import rung
 from rung.recipe import flat
 from rung.recipes import RECIPES, smoke
 
-CHANGED = {"name", "data.per_class", "pixels.size", "train.epochs"}
+CHANGED = {"name", "data.per_class", "pixels.size", "train.epochs", "train.batch_size"}
 
 
 @pytest.mark.parametrize("name", RECIPES)

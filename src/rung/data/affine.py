@@ -44,6 +44,13 @@ def centre_crop(images: Tensor, side: int) -> Tensor:
     return images[..., top : top + side, left : left + side]
 
 
+def shrink(images: Tensor, side: int) -> Tensor:
+    """Return images (N,C,H,W) brought to side x side pixels, bilinear with a low-pass before; those that are not larger stay as they are."""
+    if min(images.shape[2:]) <= side:
+        return images
+    return functional.interpolate(images, (side, side), mode="bilinear", align_corners=False, antialias=True)
+
+
 def _check_crop(side: int, height: int, width: int) -> None:
     if side > min(height, width):
         raise RecipeError(f"augment.crop = {side} is larger than the images, {width}x{height} pixels: lower it, or raise pixels.size")

@@ -17,7 +17,7 @@ from torch import Tensor
 from rung import keys
 from rung.data.affine import centre_crop, move
 from rung.data.colour import blur, contrast_brightness, cutout, noise, saturation_hue
-from rung.data.draws import derived, draw
+from rung.data.draws import Draw, derived, draw
 from rung.data.mix import mix
 from rung.errors import RecipeError
 from rung.recipe import Augment
@@ -28,16 +28,18 @@ _OFFLINE_BATCH = 500
 
 
 @torch.no_grad()
-def augment(images: Tensor, image_keys: Tensor, settings: Augment, own: Sequence[Callable[..., Any]] = ()) -> Tensor:
+def augment(images: Tensor, image_keys: Tensor, settings: Augment, own: Sequence[Callable[..., Any]] = (), mirrored: Tensor | None = None) -> Tensor:
     """Return the augmented images, float32 in 0..1, (N,C,H,W), or (N,C,crop,crop) with a crop; the input itself if nothing is on.
 
     images: float32 (N,C,H,W) in 0..1, in any memory layout, never changed; image_keys: int64 (N,), one for each image and epoch.
-    own: functions f(images, keys) -> images; each gets keys of its own.
+    own: functions f(images, keys) -> images; each gets keys of its own. mirrored: bool (N,), which are mirrored left and right, where that is not by chance.
 
     Raises: RecipeError if a setting does not fit the images, or an own function returns another shape, type or values that are not finite.
     """
     before = images
     draws = draw(image_keys)
+    if mirrored is not None:
+        draws[Draw.FLIP_HORIZONTAL] = torch.where(mirrored, 0.0, 1.0)
     images = move(images, draws, settings)
     if settings.blur_pixels:
         images = blur(images, draws, settings)

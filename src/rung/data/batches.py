@@ -14,9 +14,10 @@ import numpy.typing as npt
 import torch
 
 from rung import keys
+from rung.data.affine import shrink
 from rung.data.augment import augment, centre_crop, mix
 from rung.data.pixels import normalise, to_float
-from rung.recipe import Augment, Pixels
+from rung.recipe import Augment, Pixels, Views
 
 Rows = npt.NDArray[np.int64]
 
@@ -65,7 +66,8 @@ class Batches:
     """The rows of one part.
 
     images: uint8 (N,C,H,W), channels last in memory; labels: int64 (N,); classes: how many there are;
-    sources: where each row came from, for messages; evaluation_batch_size: how many small images are answered at once in evaluation mode.
+    sources: where each row came from, for messages; evaluation_batch_size: how many small images are answered at once in evaluation mode;
+    epochs: of the whole training, for settings.rising_sizes; views: what evaluation answers each image by.
     """
 
     images: torch.Tensor | OnDisk
@@ -78,6 +80,8 @@ class Batches:
     own_augmentations: Sequence[Callable[..., Any]] = ()
     balanced: bool = False
     evaluation_batch_size: int = 500
+    epochs: int = 1
+    views: Views = "one"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -106,16 +110,29 @@ class Batches:
             rows = order[start:end]
             # A balanced epoch can meet a row twice: its position keeps the two from being augmented alike.
             counters = torch.arange(start, end, device=rows.device) if self.balanced else rows
-            yield self._augmented(rows, keys.row_keys(stream, counters), keys.stream(self.seed, "mix", epoch * steps + step))
+            batch = self._augmented(rows, keys.row_keys(stream, counters), keys.stream(self.seed, "mix", epoch * steps + step), self._mirrored(counters, epoch))
+            yield replace(batch, images=self._normalised(self._sized(batch.images, epoch * steps + step, self.epochs * steps)))
 
-    def _augmented(self, rows: torch.Tensor, image_keys: torch.Tensor, mix_key: int) -> Batch:
+    def _mirrored(self, counters: torch.Tensor, epoch: int) -> torch.Tensor | None:
+        """Return which images are mirrored this epoch, bool (N,), where mirroring takes turns (Jordan, arXiv 2404.00498); None where chance decides."""
+        if not (self.settings.flip_horizontal and self.settings.flip_alternating):
+            return None
+        first = keys.uniform(keys.row_keys(keys.stream(self.seed, "first mirrored"), counters), 0) < 0.5
+        return first ^ bool(epoch % 2)
+
+    def _sized(self, images: torch.Tensor, step: int, steps: int) -> torch.Tensor:
+        """Shrink images to the size that is due at a step of all steps of the training."""
+        sizes = self.settings.rising_sizes
+        return shrink(images, sizes[step * len(sizes) // steps]) if sizes else images
+
+    def _augmented(self, rows: torch.Tensor, image_keys: torch.Tensor, mix_key: int, mirrored: torch.Tensor | None) -> Batch:
         labels = targets = self.labels[rows]
         images = to_float(self._picked(rows))
         if self.settings.offline_copies == 0:
-            images = augment(images, image_keys, self.settings, self.own_augmentations)
+            images = augment(images, image_keys, self.settings, self.own_augmentations, mirrored)
             if self.settings.mixup_alpha or self.settings.cutmix_alpha:
                 images, targets = mix(images, torch.nn.functional.one_hot(labels, self.classes).float(), mix_key, self.settings)
-        return Batch(self._normalised(images), targets, labels, rows)
+        return Batch(images, targets, labels, rows)
 
     def at_once(self) -> int:
         """Return how many rows evaluation takes at once: evaluation_batch_size, and of images above 64 pixels a side so many as need no more memory."""

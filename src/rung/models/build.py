@@ -12,11 +12,13 @@ from torch import nn
 
 from rung import keys
 from rung.errors import RecipeError
+from rung.models.contract import Classifier
+from rung.models.fast import FastCNN
 from rung.models.initialise import initialise
 from rung.models.plain import PlainCNN, PlainMLP
 from rung.models.probe import evaluation_mode, moving_averages, zero_images
 from rung.own import line
-from rung.recipe import CNN, Network, OwnNetwork
+from rung.recipe import CNN, Fast, Network, OwnNetwork
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ def build(network: Network, *, classes: int, channels: int, size: int, seed: int
         if isinstance(network, OwnNetwork):
             torch.default_generator.manual_seed(keys.torch_seed(seed, "own network"))
             return _build_own(network.source, own, {"classes": classes, "channels": channels, "size": size})
-        model: nn.Module
+        model: Classifier
         if isinstance(network, CNN):
             model = PlainCNN(network, classes=classes, channels=channels, size=size)
+        elif isinstance(network, Fast):
+            model = FastCNN(network, classes=classes, channels=channels, size=size)
         else:
             model = PlainMLP(network, classes=classes, channels=channels, size=size)
-    initialise(model, network.initialisation, seed)
+    initialise(model, model.initialisation, seed)
     return model
 
 

@@ -27,7 +27,8 @@ def initialise(module: nn.Module, rule: Initialisation, seed: int, prefix: str =
     A parameter's values depend on the rule, the seed, its shape and its name (`prefix` and the name within `module`), and on
     nothing else: not on other parameters, threads, the device, or torch's global random state, which stays as it is.
     Rules are Keras' of the same names (Glorot and Bengio 2010; He et al. 2015; LeCun et al. 1998; orthogonal: Saxe et al. 2014), normal
-    has deviation 0.05, uniform is -0.05..0.05.
+    has deviation 0.05, uniform is -0.05..0.05. identity: the first filters of a convolution pass its inputs on, one each, as far as there are both; all else is
+    drawn by torch's rule, without biases (Jordan, arXiv 2404.00498, after Zagoruyko and Komodakis, "DiracNets", 2017).
     """
     for name, layer in module.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -60,8 +61,11 @@ def _draw(shape: torch.Size, rule: Initialisation, generator: torch.Generator) -
         return nn.init.normal_(values, 0.0, 0.05, generator=generator)
     if rule == "uniform":
         return nn.init.uniform_(values, -0.05, 0.05, generator=generator)
-    if rule == "torch":
-        return nn.init.kaiming_uniform_(values, a=math.sqrt(5), generator=generator)
+    if rule in ("torch", "identity"):
+        nn.init.kaiming_uniform_(values, a=math.sqrt(5), generator=generator)
+        if rule == "identity" and values.ndim == 4:
+            nn.init.dirac_(values[: values.shape[1]])
+        return values
     gain, fan = _SCALES[rule]
     deviation = math.sqrt(gain / (fan_in if fan == "input" else (fan_in + fan_out) / 2))
     if rule.endswith("_uniform"):

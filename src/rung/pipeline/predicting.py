@@ -119,7 +119,15 @@ def _prepared(pixels: Pixels, size: int, channels: int, file: Path) -> npt.NDArr
 
 def _probabilities(network: nn.Module, images: npt.NDArray[np.uint8], recipe: Recipe, classes: int) -> npt.NDArray[np.float64]:
     device = torch.device("cpu")
-    rows = Batches(resident(images, device), torch.zeros(len(images), dtype=torch.int64), classes, recipe.pixels, recipe.augment, recipe.seed)
+    rows = Batches(
+        resident(images, device),
+        torch.zeros(len(images), dtype=torch.int64),
+        classes,
+        recipe.pixels,
+        recipe.augment,
+        recipe.seed,
+        views=recipe.train.evaluation_views,
+    )
     return torch.softmax(logits(network, rows, "float32").double(), 1).numpy()
 
 

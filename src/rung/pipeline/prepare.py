@@ -22,6 +22,7 @@ from rung.data import pixels as pixel_rules
 from rung.data.batches import Batches, OnDisk, Rows, held, resident
 from rung.data.cache import place
 from rung.data.imageset import TEST, VALIDATION, ImageSet
+from rung.data.pixels import normalise, to_float
 from rung.data.sources import is_name
 from rung.data.split import Splits, make_splits
 from rung.data.twins import Twins
@@ -29,6 +30,7 @@ from rung.data.twins_kept import kept_twins
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.evaluate.costs import parse_costs
 from rung.models.build import build, flops
+from rung.models.fast import FastCNN
 from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
@@ -65,6 +67,8 @@ class Prepared:
         network = build(
             self.recipe.network, classes=len(self.images.classes), channels=channels, size=size, seed=self.recipe.seed, own=self.own.network_factory()
         )
+        if isinstance(network, FastCNN):
+            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], torch.device("cpu"))), self.recipe.pixels))
         network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         return network
 
@@ -96,6 +100,8 @@ class Prepared:
             own_augmentations=self.own.augmentations,
             balanced=self.recipe.train.sampling == "balanced",
             evaluation_batch_size=self.recipe.train.evaluation_batch_size,
+            epochs=self.recipe.train.epochs,
+            views=self.recipe.train.evaluation_views,
         )
 
     def class_weights(self) -> torch.Tensor | None:
@@ -114,6 +120,7 @@ class Prepared:
         return torch.from_numpy(weights).float().to(self.device())
 
 
+_STEM_IMAGES: Final = 5_000  # that the stem of a fast network is fitted on
 _CUBLAS: Final = "CUBLAS_WORKSPACE_CONFIG"
 
 # Below this many floating-point operations a step, a second thread gained nothing that was worth a machine that is not quiet (LOG.md).

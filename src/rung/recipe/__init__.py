@@ -11,6 +11,7 @@ from rung.recipe.fields import (
     Augment,
     Compute,
     Data,
+    Fast,
     Initialisation,
     Layout,
     Network,
@@ -19,11 +20,12 @@ from rung.recipe.fields import (
     Pixels,
     Split,
     Train,
+    Views,
 )  # fmt: skip
 from rung.recipe.text import change, from_toml, parse, setting, to_toml
 from rung.recipe.whole import Recipe, describe, flat
 
 __all__ = [
-    "CNN", "MLP", "Activation", "Augment", "Compute", "Data", "Initialisation", "Layout", "Network", "OptimizerName", "OwnNetwork", "Pixels", "Recipe",
-    "Split", "Train", "change", "describe", "flat", "from_toml", "parse", "setting", "to_toml",
+    "CNN", "MLP", "Activation", "Augment", "Compute", "Data", "Fast", "Initialisation", "Layout", "Network", "OptimizerName", "OwnNetwork", "Pixels", "Recipe",
+    "Split", "Train", "Views", "change", "describe", "flat", "from_toml", "parse", "setting", "to_toml",
 ]  # fmt: skip

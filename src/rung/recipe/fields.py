@@ -24,9 +24,10 @@ Layout = Literal["auto", "hwc", "chw", "planes", "interleaved"]
 Activation = Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "leaky_relu"]
 Initialisation = Literal[
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal", "orthogonal", "normal", "uniform",
-    "zeros", "torch",
+    "zeros", "torch", "identity",
 ]  # fmt: skip
 OptimizerName = Literal["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam", "adamw", "muon"]
+Views = Literal["one", "mirror", "shift", "mirror_shift"]
 Monitor = Literal["validation_loss", "validation_objective", "validation_accuracy"]
 
 
@@ -105,6 +106,9 @@ class Augment(Part):
     place: ClassVar[str] = "augment"
 
     flip_horizontal: bool = Field(False, description="mirror left and right, each image with probability 1/2")
+    flip_alternating: bool = Field(
+        False, description="flip_horizontal mirrors each image in every second epoch, from a start drawn for it, and not with probability 1/2"
+    )
     flip_vertical: bool = Field(False, description="mirror top and bottom, each image with probability 1/2")
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="angle drawn from -a..a degrees")
     zoom_fraction: Fraction = Field(0.0, description="scale drawn from 1-z..1+z")
@@ -112,6 +116,9 @@ class Augment(Part):
     shift_pixels: NotNegative = Field(0.0, description="shift drawn from -s..s pixels, whole pixels, each axis")
     fill: Literal["reflect", "edge", "zero"] = Field("reflect", description="pixels that come in from outside")
     crop: Count | None = Field(None, description="random crop to this many pixels a side; evaluation takes the centre")
+    rising_sizes: tuple[Count, ...] = Field(
+        (), description="pixels a side that images are shrunk to in training, each for an equal share of the steps; evaluation takes them whole"
+    )
     contrast_fraction: NotNegative = Field(0.0, description="contrast factor drawn from 1-c..1+c, about each image's channel means")
     brightness_fraction: NotNegative = Field(0.0, description="brightness added, drawn from -b..b of the full range")
     saturation_fraction: NotNegative = Field(0.0, description="colour saturation factor drawn from 1-s..1+s (rgb only)")
@@ -134,17 +141,19 @@ class Head(Part):
     dense_dropout: tuple[Fraction, ...] | Fraction = Field(0.0, description="dropout after each dense layer: one value, or one a layer")
     dense_activation: Activation = Field("relu", description="activation of the dense layers")
     dense_batch_norm: bool = Field(False, description="batch norm after the activation of each dense layer")
-    initialisation: Initialisation = Field("glorot_uniform", description="how weights start; biases start at 0 (torch: torch's own rule for both)")
+    initialisation: Initialisation = Field(
+        "glorot_uniform", description="how weights start; biases start at 0 (torch: torch's own rule for both; identity: see docs/networks.md)"
+    )
     defaults: Literal["keras", "torch"] = Field("keras", description="batch norm: keras momentum 0.99, epsilon 1e-3; torch 0.9, 1e-5")
 
 
 class MLP(Head):
-    kind: Literal["mlp"] = Field("mlp", description="cnn, mlp, or own for your own torch module")
+    kind: Literal["mlp"] = Field("mlp", description="cnn, mlp, fast, or own for your own torch module")
     input_dropout: Fraction = Field(0.0, description="dropout of the input values")
 
 
 class CNN(Head):
-    kind: Literal["cnn"] = Field("cnn", description="cnn, mlp, or own for your own torch module")
+    kind: Literal["cnn"] = Field("cnn", description="cnn, mlp, fast, or own for your own torch module")
     filters: tuple[Count, ...] = Field((32, 64, 128), description="filters of the convolutions of each block; a block ends with pooling")
     convolutions: Count = Field(1, description="convolutions in each block")
     kernel_size: Count = Field(3, description="side of the convolution kernels, pixels")
@@ -158,14 +167,23 @@ class CNN(Head):
     flatten_dropout: Fraction = Field(0.0, description="dropout after flattening")
 
 
+class Fast(Part):
+    place: ClassVar[str] = "network"
+
+    kind: Literal["fast"] = Field("fast", description="cnn, mlp, fast, or own for your own torch module")
+    filters: tuple[Count, ...] = Field((32, 96, 96), description="filters of the convolutions of each block; a block halves the side")
+    convolutions: Count = Field(2, description="convolutions in each block")
+    activation: Activation = Field("gelu", description="activation of all convolutions")
+
+
 class OwnNetwork(Part):
     place: ClassVar[str] = "network"
 
-    kind: Literal["own"] = Field("own", description="cnn, mlp, or own for your own torch module")
+    kind: Literal["own"] = Field("own", description="cnn, mlp, fast, or own for your own torch module")
     source: str = Field(description="file.py:name of a class or function; called with classes=K, channels=C, size=S, or as many of them as it takes")
 
 
-Network = Annotated[CNN | MLP | OwnNetwork, Field(discriminator="kind")]
+Network = Annotated[CNN | MLP | Fast | OwnNetwork, Field(discriminator="kind")]
 
 
 class Train(Part):
@@ -175,6 +193,9 @@ class Train(Part):
     batch_size: Count = Field(64, description="images a step")
     evaluation_batch_size: Count = Field(
         500, description="images answered at once in validation, scores and predictions; above 64 pixels a side so many fewer as need no more memory"
+    )
+    evaluation_views: Views = Field(
+        "one", description="answers are means over views of each image: it and its mirror image, it moved by a pixel two ways, or all six"
     )
     optimizer: OptimizerName = Field("adam", description="update rule")
     learning_rate: Positive | None = Field(None, description="highest rate of the schedule; if not set, the default of the optimizer in `defaults`")
