@@ -11,11 +11,11 @@ from rung import keys
 from rung.errors import RecipeError
 from rung.own import Own, number
 from rung.pipeline import own_parts
-from rung.pipeline.execute import computing, random_states_kept
 from rung.pipeline.prepare import Prepared
 from rung.training import memory
 from rung.training.losses import build_loss
 from rung.training.optimizers import build_optimizers, penalised
+from rung.training.process import computing, random_states_kept
 from rung.training.schedules import lowest_factor
 
 

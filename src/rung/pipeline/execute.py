@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import save as save_tensors
 from torch import nn
 
@@ -28,7 +23,7 @@ from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
 from rung.pipeline.own_parts import check_read, kept_with_run
 from rung.pipeline.prepare import Prepared, Progress
-from rung.recipe import Compute, to_toml
+from rung.recipe import to_toml
 from rung.store import arrays, atomic
 from rung.store.run import Run
 from rung.training import memory
@@ -37,6 +32,7 @@ from rung.training.forward import logits
 from rung.training.journal import Journal, RunJournal
 from rung.training.loop import StepEnd, TrainResult, train
 from rung.training.losses import build_loss
+from rung.training.process import computing, random_states_kept, stop_signals
 
 Observe = Callable[[StepEnd], None]
 Scoring = Callable[[str, int, int], None]
@@ -110,31 +106,6 @@ def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None, ne
     return network, result
 
 
-@contextlib.contextmanager
-def random_states_kept(compute: Compute) -> Iterator[None]:
-    """Put torch's own random states back afterwards: the processor's, and those of all GPUs where one is used, for a seed goes to all of them."""
-    on_gpu = torch.device(compute.device).type == "cuda" or torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ()):
-        yield
-
-
-@contextlib.contextmanager
-def computing(compute: Compute) -> Iterator[None]:
-    """Hold torch to the recipe's threads, and on a GPU to deterministic algorithms if it asks for exactness; put all back after."""
-    threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
-    deterministic, only_warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.set_num_threads(int(compute.threads))
-    if compute.exact and compute.device.startswith("cuda"):
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False  # it chooses among algorithms by the clock
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
-        torch.backends.cudnn.benchmark = benchmark
-
-
 def fit_run(
     run: Run,
     prepared: Prepared,
@@ -154,7 +125,7 @@ def fit_run(
     """
     started = time.perf_counter()
     check_read(part for _, part in prepared.own.all())
-    with _signals() as stop_signal:
+    with stop_signals() as stop_signal:
         journal = RunJournal(run.folder, prepared.recipe.compute.device, every_s, stop_signal, say)
         network, result = fit(prepared, journal, observe)
     counts = parameter_counts(network)
@@ -231,33 +202,3 @@ def _scores(prepared: Prepared, predictions: Predictions) -> Scores:
     if predictions.part == "train":
         return scores
     return with_twins_apart(scores, predictions, prepared.twins.beside(predictions.rows, prepared.splits.train, len(prepared.images)))
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[Callable[[], int | None]]:
-    """Give a function that tells which stop signal has come. Only the main thread can listen.
-
-    A second Ctrl-C, and a signal that came too late for the last step, are left to whoever listened before.
-    """
-    received: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}  # nohup ignores: so be it
-
-    def note(number: int, frame: FrameType | None) -> None:
-        earlier = before[signal.Signals(number)]
-        if number == signal.SIGINT and received and callable(earlier):
-            earlier(number, frame)
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    try:
-        for number in before:
-            signal.signal(number, note)
-        yield lambda: received[0] if received else None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if received:
-        signal.raise_signal(received[0])

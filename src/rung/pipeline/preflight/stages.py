@@ -13,7 +13,7 @@ from rung.audit.preflight import augmenting, evaluating, expected, learning, los
 from rung.audit.preflight.outcome import Outcome, Preflight, concluded, skipped
 from rung.data.batches import Batches
 from rung.data.imageset import pixel_digests
-from rung.pipeline import execute, own_parts
+from rung.pipeline import own_parts
 from rung.pipeline.preflight import trainings, trial
 from rung.pipeline.preflight.judging import judge
 from rung.pipeline.preflight.trainings import Watched
@@ -22,6 +22,7 @@ from rung.pipeline.prepare import Prepared
 from rung.recipe import OwnNetwork
 from rung.training.forward import logits
 from rung.training.losses import Loss, build_loss
+from rung.training.process import computing, random_states_kept
 from rung.training.schedules import rate_factor
 
 Progress = Callable[[int, int], None]
@@ -42,7 +43,7 @@ def preflight(prepared: Prepared, progress: Progress = lambda done, total: None)
     compute = prepared.recipe.compute
     outcomes: list[Outcome] = []
     stages = (_few_rows, _first_steps, _augmentation, _by_heart)
-    with execute.random_states_kept(compute), execute.computing(compute), own_parts.explained(prepared.own):
+    with random_states_kept(compute), computing(compute), own_parts.explained(prepared.own):
         for done, stage in enumerate(stages):
             progress(done, len(stages))
             outcomes += stage(prepared)
