@@ -10,6 +10,7 @@ from benchmarks.torture.runs import small
 from rung import recipe as recipes
 from rung.data.imageset import TEST, TRAIN, VALIDATION
 from rung.data.load import load
+from rung.errors import RecipeError
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, prepare
 
@@ -90,3 +91,9 @@ def test_quick_checks_of_the_data_warn_before_the_training(digits: Any) -> None:
     made = prepared(twice, {})
     assert any(problem.check == "exact-duplicates" and problem.groups[0] == (10, len(few) - 1) for problem in made.problems)
     assert any(sentence.startswith("1 test image of 40") and "equal to an image in train" in sentence for sentence in made.warnings)
+
+
+def test_sizes_that_are_too_small_for_the_network_are_refused_before_the_training(digits: Any) -> None:
+    with pytest.raises(RecipeError, match="halves the side 2 times, and the images have 4 pixels a side"):
+        prepared(digits, {"network.kind": "fast", "network.filters": [8, 8], "augment.rising_sizes": [4, 8]})
+    prepared(digits, {"network.kind": "fast", "network.filters": [8, 8], "augment.rising_sizes": [5, 8]})

@@ -66,6 +66,16 @@ def test_every_field_has_a_description() -> None:
         ({"augment.crop": 40, "pixels.size": 32}, "larger than the images of pixels.size = 32"),
         ({"augment.hue_degrees": 10, "pixels.colour": "grey"}, "augment.hue_degrees needs colour"),
         ({"augment.offline_copies": 1, "augment.crop": 8}, "augment.crop changes images in every step"),
+        ({"augment.flip_alternating": True}, "augment.flip_horizontal is off: set it to true"),
+        (
+            {"augment.rising_sizes": [16, 32]},
+            r"augment.rising_sizes = \[16, 32\] needs a network that takes images of any size, and this one of kind 'cnn' does not",
+        ),
+        ({"augment.rising_sizes": [16, 32], "network.kind": "mlp"}, "this one of kind 'mlp' does not"),
+        (
+            {"augment.offline_copies": 1, "augment.flip_horizontal": True, "augment.flip_alternating": True},
+            "augment.flip_alternating changes images in every step",
+        ),
         ({"augment.offline_copies": 1, "augment.mixup_alpha": 1}, "augment.mixup_alpha changes images in every step"),
         ({"augment.offline_copies": 1, "augment.cutmix_alpha": 1}, "augment.cutmix_alpha changes images in every step"),
         ({"train.l2_last": True}, "train.l2_dense is 0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rung.recipe.fields import CNN, MLP, Augment, Pixels, Split, Train
+from rung.recipe.fields import CNN, MLP, Augment, Network, Pixels, Split, Train
 
 if TYPE_CHECKING:
     from rung.recipe.whole import Recipe
@@ -16,6 +16,7 @@ def contradictions(recipe: Recipe) -> Iterator[str]:
     yield from _about_parts(recipe.split, recipe.train)
     yield from _about_pixels(recipe.pixels)
     yield from _about_augment(recipe.augment, recipe.pixels)
+    yield from _about_sizes(recipe.augment, recipe.network)
     yield from _about_training(recipe.train)
     if isinstance(recipe.network, CNN | MLP):
         yield from _about_layers(recipe.network, recipe.train)
@@ -62,7 +63,9 @@ def _about_augment(augment: Augment, pixels: Pixels) -> Iterator[str]:
     for name in ("saturation_fraction", "hue_degrees"):
         if pixels.colour == "grey" and getattr(augment, name):
             yield f"augment.{name} needs colour, and pixels.colour = 'grey' takes it away: set one of them otherwise"
-    for name in ("crop", "mixup_alpha", "cutmix_alpha"):
+    if augment.flip_alternating and not augment.flip_horizontal:
+        yield "augment.flip_alternating says how images are mirrored left and right, and augment.flip_horizontal is off: set it to true, or leave the first out"
+    for name in ("crop", "mixup_alpha", "cutmix_alpha", "flip_alternating"):
         if augment.offline_copies and getattr(augment, name):
             yield f"augment.{name} changes images in every step, and augment.offline_copies makes copies once: set one of them to 0 or leave it out"
 
@@ -78,6 +81,15 @@ def _about_training(train: Train) -> Iterator[str]:
         yield f"train.label_smoothing belongs to cross_entropy, not to {train.loss}: set it to 0"
     if train.l2_last and not train.l2_dense:
         yield "train.l2_last puts l2_dense on the last layer too, and train.l2_dense is 0: set it, such as to 1e-4"
+
+
+def _about_sizes(augment: Augment, network: Network) -> Iterator[str]:
+    """Say where the network takes images of one size only; an own network is tried out with each."""
+    if augment.rising_sizes and (isinstance(network, MLP) or (isinstance(network, CNN) and network.flatten == "flatten")):
+        yield (
+            f"augment.rising_sizes = {list(augment.rising_sizes)} needs a network that takes images of any size, "
+            f"and this one of kind '{network.kind}' does not: use network.kind = 'fast', or 'cnn' with network.flatten = 'average'"
+        )
 
 
 def _about_layers(network: CNN | MLP, train: Train) -> Iterator[str]:
