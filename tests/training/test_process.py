@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import torch
