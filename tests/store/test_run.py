@@ -106,8 +106,10 @@ def test_an_id_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path)
     assert run.open_run("digits", tmp_path / "runs") == made
-    with pytest.raises(RunError, match=r"digits is not a run: it has no recipe.toml"):
+    with pytest.raises(RunError, match=r"digits is not a run \(it has no recipe.toml\); the runs in .*/runs are digits$"):
         run.open_run("./digits", tmp_path / "runs")
+    with pytest.raises(RunError, match=r"digits is not a run \(.*\); there is no run at all in .*/nowhere: `rung train DATA` makes one"):
+        run.open_run("./digits", tmp_path / "nowhere")
 
 
 def test_a_run_that_is_not_found_is_explained(tmp_path):

@@ -261,11 +261,11 @@ def open_run(text: str | Path, root: Path) -> Run:
     folder = Path(word)
     if word and folder.is_dir():
         if not _is_run(folder):
-            raise RunError(_never_began(folder) if _looks_like_run(folder) else f"{folder} is not a run: it has no recipe.toml")
+            raise RunError(_never_began(folder) if _looks_like_run(folder) else _no_run(folder, root))
         return Run(folder if folder.name not in ("", "..") else folder.resolve())
     if is_word and _looks_like_run(root / word):
         raise RunError(_never_began(root / word))
-    known = [run.id for run in _runs(root)]
+    known = _ids(root)
     matches = [name for name in known if is_word and name.startswith(word)]
     if len(matches) == 1 and not _is_run(root / matches[0]):
         raise RunError(_never_began(root / matches[0]))
@@ -275,8 +275,22 @@ def open_run(text: str | Path, root: Path) -> Run:
         shown = ", ".join(matches[:5]) + (", .." if len(matches) > 5 else "")
         raise RunError(f"'{word}' begins {len(matches)} runs in {root} ({shown}): give more of the id")
     if not known:
-        raise RunError(f"there is no run '{word}', and no run at all in {root}: `rung train DATA` makes one, --out names another root")
+        raise RunError(f"there is no run '{word}', and {_NONE.format(root=root)}")
     raise RunError(f"there is no run '{word}' in {root}: {did_you_mean(word, known[-20:])}")
+
+
+_NONE: Final = "no run at all in {root}: `rung train DATA` makes one, --out names another root"
+
+
+def _ids(root: Path) -> list[str]:
+    return [run.id for run in _runs(root)]
+
+
+def _no_run(folder: Path, root: Path) -> str:
+    """Return that a folder is no run, and which runs there are."""
+    known = _ids(root)
+    said = f"the runs in {root} are {', '.join(known[-20:])}" if known else f"there is {_NONE.format(root=root)}"
+    return f"{folder} is not a run (it has no recipe.toml); {said}"
 
 
 def _never_began(folder: Path) -> str:
