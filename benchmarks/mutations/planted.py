@@ -83,8 +83,8 @@ IN_CODE: dict[str, Mutation] = {
         "the loss is given the labels of other images of the batch",
         "labels",
         _BATCHES,
-        "return Batch(self._normalised(images), targets, labels, rows)",
-        "return Batch(self._normalised(images), targets.roll(1, 0), labels, rows)",
+        "return Batch(images, targets, labels, rows)",
+        "return Batch(images, targets.roll(1, 0), labels, rows)",
     ),
     "normalised-twice": Mutation(
         "images are normalised twice",
@@ -225,8 +225,8 @@ IN_CODE: dict[str, Mutation] = {
         "answers are centred over the batch",
         "evaluation",
         "training/forward.py",
-        "answers.append(model(batch.images).float())",
-        "found = model(batch.images).float()\n            answers.append(found - found.mean(dim=0))",
+        "return torch.cat(answers)",
+        "return torch.cat([found - found.mean(dim=0) for found in answers])",
     ),
     "last-weights-scored": Mutation(
         "the last weights are scored, not the best (S1, S4)", "kept-weights", _LOOP, '{"best": best, "last"', '{"best": best and model.state_dict(), "last"'
@@ -235,7 +235,11 @@ IN_CODE: dict[str, Mutation] = {
         "the best weights are not copied, so they go on changing", "kept-weights", _LOOP, "best = _copy(model.state_dict())", "best = model.state_dict()"
     ),
     "worst-kept": Mutation(
-        "the worst epoch is kept", "kept-weights", _LOOP, "better = lower_is_better < progress.best", "better = not lower_is_better < progress.best"
+        "the worst epoch is kept",
+        "kept-weights",
+        _LOOP,
+        "better = lower_is_better < progress.best",
+        "better = not lower_is_better < progress.best or not progress.best_epoch",
     ),
     "label-in-image": Mutation(
         "the label is written into a corner of the image",

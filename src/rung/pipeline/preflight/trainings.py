@@ -125,6 +125,11 @@ def _until_learned(monitor: str) -> Callable[[EpochEnd], bool]:
     return learned
 
 
+def _all_right(end: EpochEnd) -> bool:
+    """Stop when a whole epoch was answered rightly: more steps show nothing new, and with large images they cost most of a pre-flight."""
+    return bool(end.row["train_accuracy"] == 1)
+
+
 def permuted_labels(prepared: Prepared, factor: float) -> tuple[Trace, Predictions | None, Predictions | None]:
     """Learn some images with permuted labels by heart, at `factor` times the recipe's rate; return the trace, and the answers to these and to other images.
 
@@ -145,6 +150,7 @@ def permuted_labels(prepared: Prepared, factor: float) -> tuple[Trace, Predictio
         keep="last",
         ema_decay=0.0,
     )
+    ready = replace(ready, own=replace(ready.own, callbacks=(Own("learned", _all_right, "", ""),)))
     run = watched(replace(ready, splits=replace(ready.splits, validation=ready.splits.validation[:0])), loosened=True)
     if run.trace.stopped:
         return run.trace, None, None
