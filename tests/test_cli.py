@@ -307,7 +307,7 @@ def darken(images, keys):
     [
         (["train", "digits", "--recipe", "modle_s"], "there is no recipe 'modle_s': did you mean 'model_s'?"),
         (["train", "digits", "--set", "train.epoch=3"], "there is no field 'train.epoch': did you mean 'train.epochs'?"),
-        (["train", "digits", "--set", "train.epochs=0"], "train.epochs = 0: input should be greater than or equal to 1"),
+        (["train", "digits", "--set", "train.epochs=0"], "train.epochs = 0: expected a whole number from 1"),
         (["train", "digits", "--set", "train.epochs"], "expected key=value"),
         (["train", "digits", "--set", "network.filters=[8,8,8,8]", "--set", "network.padding=valid"], "size"),
         (["train", "digits", "--set", "compute.device=cuda:99"], "cuda:99"),

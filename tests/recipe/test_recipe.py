@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from rung import recipe as recipes
 from rung.errors import RecipeError
 from rung.recipe import CNN, MLP, OwnNetwork, Recipe, Split, Train
+from rung.recipe.right import right
+from rung.recipe.words import fields
 from rung.recipes import RECIPES
 
 
@@ -42,10 +44,22 @@ def test_every_field_has_a_description() -> None:
         ({"network.kind": "mlp", "network.filters": [3]}, "there is no field 'network.filters': network has dense, dense_dropout, "),
         ({"quux": 3}, "there is no field 'quux': the parts are data, pixels, split, augment, network, train, compute, and `rung recipes default` shows"),
         ({"network.kind": "own"}, "network.source must be set"),
-        ({"train.epochs": 0}, "train.epochs = 0: input should be greater than or equal to 1"),
-        ({"train.learning_rate": -1.0}, "train.learning_rate = -1.0: input should be greater than 0"),
-        ({"train.learning_rate": float("nan")}, "train.learning_rate = nan: input should be a finite number"),
-        ({"train.optimizer": "sdg"}, "train.optimizer = 'sdg': input should be 'sgd'"),
+        ({"train.epochs": 0}, "train.epochs = 0: expected a whole number from 1"),
+        ({"train.learning_rate": -1.0}, "train.learning_rate = -1.0: expected a number above 0 or none"),
+        ({"train.learning_rate": float("nan")}, "train.learning_rate = nan: expected a number above 0 or none"),
+        ({"train.optimizer": "sdg"}, "train.optimizer = 'sdg': expected 'sgd', 'rmsprop', "),
+        ({"train.epochs": "two"}, "train.epochs = 'two': expected a whole number from 1 (in"),
+        ({"train.epochs": 2.5}, "train.epochs = 2.5: expected a whole number from 1 (in"),
+        ({"network.filters": "[16,"}, "network.filters = '[16,': expected a list of whole numbers from 1, such as [16, 32] (in"),
+        ({"network.filters": [0, -1]}, "network.filters = [0, -1]: expected a list of whole numbers from 1, such as [16, 32] (in"),
+        ({"network.block_dropout": "a"}, "expected a list of numbers from 0 to below 1, such as [0.1, 0.2] or a number from 0 to below 1 (in"),
+        ({"pixels.background": [1, 2]}, "pixels.background = [1, 2]: expected a list of 3 whole numbers (in"),
+        ({"pixels.size": "x"}, "pixels.size = 'x': expected 'auto' or a whole number from 1 to 4096 (in"),
+        ({"train.drop_factor": 2}, "train.drop_factor = 2: expected a number above 0 and below 1 (in"),
+        ({"train.class_weights": 3}, "expected 'none' or 'balanced' or a table of names with a number above 0 each (in"),
+        ({"data.strict": 5}, "data.strict = 5: expected true or false (in"),
+        ({"augment.own": 3}, 'augment.own = 3: expected a list of texts, such as ["a", "b"] (in'),
+        ({"train": 3}, "'train' is no field but a part, which has epochs, batch_size, "),
         ({"defaults": "keras"}, "'defaults' is a field of several parts: say which, network.defaults or train.defaults"),
         ({"train.weight_decay": 0.1}, "only adamw and muon have it, not adam"),
         ({"train.keep": "averaged"}, "needs train.ema_decay above 0"),
@@ -98,13 +112,14 @@ def test_a_bad_setting_is_refused_in_words(settings: dict[str, object], words: s
     [
         (lambda: Train(epoch=3), r"^there is no field 'train.epoch': did you mean 'train.epochs'\?$"),
         (lambda: CNN(filter=(3,)), r"^there is no field 'network.filter': did you mean 'network.filters'\?$"),
-        (lambda: Train(epochs=0, batch_size=0), "^train.epochs = 0: input should be greater than or equal to 1; train.batch_size = 0: "),
+        (lambda: Train(epochs=0, batch_size=0), "^train.epochs = 0: expected a whole number from 1; train.batch_size = 0: expected a whole number from 1$"),
         (lambda: OwnNetwork(), "^network.source must be set$"),
         (lambda: Recipe(epochs=3), r"^there is no field 'epochs': did you mean 'train.epochs'\?$"),
         (lambda: Recipe(train={"epoch": 3}, pixels={"sise": 3}), r"did you mean 'pixels.size'\?; there is no field 'train.epoch': did you mean"),
-        (lambda: Recipe(network={"filters": (3,)}), "^network.kind is not set: input should be 'cnn', 'mlp' or 'own'$"),
-        (lambda: Recipe(network={"kind": "cnn", "filters": (0,)}), "^network.filters = 0: input should be greater"),
-        (lambda: Recipe(augment={"own": (3,)}), "^augment.own = 3: input should be a valid string$"),
+        (lambda: Recipe(network={"filters": (3,)}), "^network.kind is not set: expected 'cnn', 'mlp' or 'own'$"),
+        (lambda: Recipe(network={"kind": "cnn", "filters": (0,)}), r"^network.filters = \(0,\): expected a list of whole numbers from 1, such as \[16, 32\]$"),
+        (lambda: Recipe(augment={"own": (3,)}), r"^augment.own = \(3,\): expected a list of texts"),
+        (lambda: Recipe(train=3), "^train = 3: expected a table of fields"),
         (lambda: Recipe(train=Train(keep="averaged")), "^train.keep = 'averaged' needs train.ema_decay above 0, such as 0.999$"),
     ],
 )
@@ -143,7 +158,7 @@ def test_none_takes_a_value_away_where_a_field_need_not_have_one() -> None:
     start = recipes.change(Recipe(), {"train.early_stopping": 5, "train.learning_rate": 0.1})
     assert recipes.change(start, dict(map(recipes.setting, ("train.early_stopping=none", "learning_rate=none")))).train == Recipe().train
     assert recipes.change(Recipe(), {"pixels.normalise": "none"}).pixels.normalise == "none"
-    with pytest.raises(RecipeError, match=r"train\.epochs = 'none': input should be a valid integer"):
+    with pytest.raises(RecipeError, match=r"train\.epochs = 'none': expected a whole number from 1"):
         recipes.change(Recipe(), {"train.epochs": "none"})
 
 
@@ -171,3 +186,9 @@ def test_files_that_are_no_recipe_are_refused(tmp_path: Path) -> None:
 def test_a_recipe_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Recipe().split = Split()  # type: ignore[misc]
+
+
+def test_every_field_says_what_is_right() -> None:
+    for kind in ("cnn", "mlp", "own"):
+        for name, field in fields(Recipe, {"network": {"kind": kind}}):
+            assert right(field), name

@@ -1,7 +1,7 @@
 """The recipe: everything that changes a result, as one frozen typed value, and nothing else.
 
 Values that a machine or the data decide ("auto", None where said so) are resolved before the first step and written into the
-run's recipe.toml. Its files, none of which imports a later one: words, fields, rules, whole, text.
+run's recipe.toml. Its files, none of which imports a later one: right, words, fields, rules, whole, text.
 """
 
 from rung.recipe.fields import (
