@@ -157,6 +157,31 @@ def test_a_recipe_that_cannot_be_used_ends_with_2(rung: Rung, words: list[str], 
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--epochs", "3"], "--set train.epochs=3"),
+        (["--epochs=3", "--seed", "1"], "--set train.epochs=3"),
+        (["--learning-rate", "--seed", "1"], "--set train.learning_rate=VALUE"),
+        (["--network.input_dropout", "0.1"], "--set network.input_dropout=0.1"),
+        (["--defaults", "torch"], "--set network.defaults=torch or --set train.defaults=torch"),
+    ],
+)
+def test_a_field_given_as_an_option_is_named(rung: Rung, words: list[str], meant: str, tmp_path: Path) -> None:
+    said = rung("train", "digits", *words)
+    assert said.code == 2
+    assert said.err.splitlines()[-1] == f"Error: No such option: {words[0].partition('=')[0]}; it is a field of the recipe: {meant}"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [("train", "digits", "--quux", "3"), ("runs", "--epochs", "3")])
+def test_another_unknown_option_is_only_unknown(rung: Rung, words: tuple[str, ...]) -> None:
+    said = rung(*words)
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith(f"Error: No such option: {words[-2]}")
+    assert "--set" not in said.err.splitlines()[-1]
+
+
 def test_a_run_folder_that_exists_stays_as_it_is(rung: Rung, tmp_path: Path) -> None:
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mine" / "letter.txt").write_text("mine")

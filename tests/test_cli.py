@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -349,6 +351,37 @@ def test_a_folder_that_cannot_be_written_is_found_before_any_work(rung: Rung, tm
     said = rung("train", "digits", *QUICK, "--out", tmp_path / "file" / "runs")
     assert said.code == 2
     assert "file" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "stays"),
+    [
+        (["train", "digits"], "nothing was saved yet"),
+        (["train", "mine"], "what was saved stays; go on with: rung resume runs/mine"),
+        (["resume", "mine"], "what was saved stays; go on with: rung resume runs/mine"),
+        (["test", "mine"], "what was saved stays"),
+    ],
+)
+def test_a_process_that_is_stopped_says_what_stays(words: list[str], stays: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    from rung import cli, workbench
+    from rung.store.run import Run
+
+    def work(what: str, *_: object, begun: Callable[[Run], None] = lambda run: None, **__: object) -> None:
+        if what == "mine":
+            begun(Run(Path("runs/mine")))
+        signal.raise_signal(signal.SIGTERM)
+
+    def end(code: int) -> None:
+        raise SystemExit(code)
+
+    for verb in ("train", "resume", "test"):
+        monkeypatch.setattr(workbench, verb, work)
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(sys, "argv", ["rung", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capfd.readouterr().err.splitlines()[-1] == f"rung: stopped at once; {stays}"
 
 
 def test_help_and_import_are_quick_because_nothing_slow_is_imported() -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rung.cli import data, recipes, runs, training
+from rung.cli.command import Command
 from rung.cli.stopping import stopped_at_once
 from rung.errors import RungError
 
@@ -36,7 +37,7 @@ _COMMANDS = (  # in the order of the help, each with its example
     (recipes.new, "rung new my-recipe.toml --recipe model_s"),
 )
 for _command, _example in _COMMANDS:
-    app.command(epilog=f"Example: {_example}")(_command)
+    app.command(cls=Command, epilog=f"Example: {_example}")(_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from rung.store.run import Run
 
-begun: list[Run] = []  # the run that this process is at work on, for the words of a process that is stopped
+begun: list[Run | None] = []  # the run that this process is at work on, None while it is still to come: for the words of a process that is stopped
 
 
 @contextmanager
@@ -24,9 +24,8 @@ def stopped_at_once() -> Iterator[None]:
     """
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
-        onward = f"; go on with: rung resume {begun[-1].folder}" if begun else ""
         cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
-        os.write(2, f"{cursor}\nrung: stopped at once; what was saved stays{onward}\n".encode())
+        os.write(2, f"{cursor}\nrung: stopped at once; {_what_stays()}\n".encode())
         os._exit(128 + number)
 
     begun.clear()
@@ -39,3 +38,9 @@ def stopped_at_once() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _what_stays() -> str:
+    if not begun:
+        return "what was saved stays"
+    return "nothing was saved yet" if begun[-1] is None else f"what was saved stays; go on with: rung resume {begun[-1].folder}"

@@ -73,6 +73,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier, score it, and write its report. DATA may be a run's recipe.toml: that does the run again."""
+    begun.append(None)  # before the imports, which take seconds
     from rung import display, workbench
 
     source: Any = data[0] if len(data) == 1 else data
