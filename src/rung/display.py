@@ -176,6 +176,8 @@ def data(report: DataReport) -> None:
         _add(table, name, *(str(counts.get(name, 0)) for counts in parts.values()))
     _add(table, "all", *(str(sum(counts.values())) for counts in parts.values()), style="bold")
     _print_table(table)
+    if report.to_take:
+        _output.print(report.to_take)
     notes(values, _LISTED)
 
 

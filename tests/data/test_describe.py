@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_exact_copies_within_and_across_parts() -> None:
         images[:10], labels[:10], validation_images=images[10:14], validation_labels=labels[10:14], test_images=images[14:], test_labels=labels[14:]
     )
     assert describe(given).duplicates == {"train": 2, "validation": 1, "test": 1, "train & test": 3}
+
+
+def test_parts_that_training_takes_from_train_are_named() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+    labels = np.arange(20) % 2
+    alone = from_arrays(images, labels)
+    tested = from_arrays(images, labels, test_images=images, test_labels=labels)
+    whole = from_arrays(images, labels, test_images=images, test_labels=labels, validation_images=images, validation_labels=labels)
+    assert [describe(data).to_take for data in (alone, tested, replace(tested, validation_rule="last_10000"), whole)] == [
+        "rung train takes test (20% of each class) and validation (20% of the rest of each class) from train, unless the recipe says otherwise",
+        "rung train takes validation (20% of each class) from train, unless the recipe says otherwise",
+        "rung train takes validation (the last 10,000 rows) from train, unless the recipe says otherwise",
+        "",
+    ]
 
 
 def test_coarse_groups_are_by_class() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rung.data.imageset import PARTS, FileNote, ImageSet, grey_rows
+from rung.recipe import Split
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class DataReport:
     hash: ImageSet.hash(). shape: height, width, channels. counts: {part: {class: images}}, parts without images are not there.
     roots: {name of root: images}. grey: images without colour, as prepared. coarse: {class: group} or None.
     duplicates: exact copies: {"train": images whose equal came before them in that part, "train & test": test images that
-    are in train too, ..}; pairs without any are not there.
+    are in train too, ..}; pairs without any are not there. to_take: which parts `rung train` takes from train, in a sentence, "" if none.
     """
 
     name: str
@@ -34,9 +35,10 @@ class DataReport:
     repaired: tuple[FileNote, ...]
     warnings: tuple[str, ...]
     remarks: tuple[str, ...]
+    to_take: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
+        """Return plain values that JSON can hold; of the data as they are, so without what is still to be taken from them."""
         return {
             "name": self.name,
             "hash": self.hash,
@@ -77,7 +79,19 @@ def describe(images: ImageSet) -> DataReport:
         repaired=images.repaired,
         warnings=images.warnings,
         remarks=images.remarks,
+        to_take=_to_take(images, counts),
     )
+
+
+def _to_take(images: ImageSet, counts: Mapping[str, Any]) -> str:
+    shares, words = Split(), []
+    if "test" not in counts:
+        words.append(f"test ({shares.test_fraction:.0%} of each class)")
+    if "validation" not in counts:
+        rest = "" if "test" in counts else "the rest of "
+        last = images.validation_rule == "last_10000"
+        words.append(f"validation ({'the last 10,000 rows' if last else f'{shares.validation_fraction:.0%} of {rest}each class'})")
+    return f"rung train takes {' and '.join(words)} from train, unless the recipe says otherwise" if words else ""
 
 
 def duplicates(images: ImageSet) -> dict[str, int]:
