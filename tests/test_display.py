@@ -55,6 +55,7 @@ def run_through(bars: display.Bars) -> None:
     bars.step(StepEnd(5, 20, 1.25))
     bars.scoring("test", 3, 7)
     bars.scoring("test", 7, 7)
+    bars.stages("checking")(2, 9)
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def said(console: Console) -> str:
 def test_a_terminal_gets_a_bar_for_each_task(console: Console) -> None:
     with display.bars() as bars:
         run_through(bars)
-    for words in ("reading", "1/2", "training loss 1.250", "5/20", "scoring test", "7/7"):
+    for words in ("reading", "1/2", "training loss 1.250", "5/20", "scoring test", "7/7", "checking", "2/9"):
         assert words in said(console), words
     with display.busy("writing the report"):
         pass

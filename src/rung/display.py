@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,9 @@ class Bars:
         """Show how many images of a part have been answered."""
         self._show(f"scoring {part}", done, total)
 
-    def stage(self, done: int, total: int) -> None:
-        """Show the stages of a pre-flight."""
-        self._show("trying out", done, total)
+    def stages(self, work: str) -> Callable[[int, int], None]:
+        """Return what shows the stages done of some work, such as "checking"."""
+        return partial(self._show, work)
 
     def _show(self, what: str, done: int, total: int, extra: str = "") -> None:
         if self.quiet:

@@ -79,7 +79,7 @@ def test_no_setting_of_a_recipe_is_a_false_alarm(settings: dict[str, Any]) -> No
 @pytest.mark.cifar
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "digits"])
 def test_no_recipe_is_a_false_alarm(name: str, cifar_official: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five seeds of each: python -m benchmarks.mutations --recipes."""
+    """Five seeds of each: python -m benchmarks.mutations.clean cifar10 --smoke."""
     monkeypatch.setenv("RUNG_DATA", str(cifar_official))
     assert failed(workbench.preflight("cifar10", smoke(RECIPES[name]()), settings={"compute.threads": 1})) == {}
 

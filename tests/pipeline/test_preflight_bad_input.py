@@ -56,6 +56,7 @@ def rung(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     ("words", "sentence"),
     [
         (["digits", "--recipe", "dijits"], "there is no recipe 'dijits'"),
+        (["digits", "--recipe", "qqqq"], ". A file must end in .toml, a function be given as file.py:name"),
         (["absent/photos"], "absent/photos does not exist; the nearest folder that does is"),
         (["one.npz", "--recipe", "digits"], "there is only one class, 0: two are needed to tell apart"),
         (["four.npz", "--recipe", "digits"], "the validation part of four would be empty (4 rows in all)"),
@@ -67,7 +68,7 @@ def rung(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         (["digits", *QUICK, "--set", 'augment.own=["own.py:narrower"]'], "the augmentation 'narrower' returned torch.float32 (2, 1, 4, 8)"),
         (["digits", *QUICK, "--set", "train.loss=own.py:absent"], "own.py defines no 'absent'"),
     ],
-    ids=["recipe", "no data", "one class", "four images", "loss", "augmentation", "shape", "absent part"],
+    ids=["recipe", "no recipe at all", "no data", "one class", "four images", "loss", "augmentation", "shape", "absent part"],
 )
 def test_what_training_would_refuse_is_refused_in_a_sentence(rung: Rung, words: list[str], sentence: str) -> None:
     said = rung("preflight", *words)

@@ -67,7 +67,7 @@ def check(
             page=page,
             progress=bars.reading,
             say=display.say,
-            staged=bars.stage,
+            staged=bars.stages("checking"),
         )
     if as_json:
         typer.echo(json.dumps(found.to_json()))

@@ -45,7 +45,7 @@ def preflight(
             size=size,
             progress=bars.reading,
             say=display.say,
-            staged=bars.stage,
+            staged=bars.stages("trying out"),
         )
     if as_json:
         typer.echo(json.dumps(found.to_json()))
