@@ -184,8 +184,8 @@ IN_CODE: dict[str, Mutation] = {
         "the first layer is frozen by mistake",
         "gradients-reach",
         "models/build.py",
-        "    initialise(model, network.initialisation, seed)\n",
-        "    initialise(model, network.initialisation, seed)\n    next(model.parameters()).requires_grad_(False)\n",
+        "    initialise(model, model.initialisation, seed)\n",
+        "    initialise(model, model.initialisation, seed)\n    next(model.parameters()).requires_grad_(False)\n",
     ),
     "head-not-updated": Mutation(
         "the optimizer is not given the last layer",

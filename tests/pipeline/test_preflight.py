@@ -67,6 +67,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "train.monitor": "validation_accuracy", "train.schedule": "plateau", "train.early_stopping": 1, "pixels.normalise": "none", "train.batch_size": 1000,
     },
     "squares, one epoch": {"train.loss": "mse", "train.epochs": 1, "pixels.normalise": "standard"},
+    "fast, mirrored by turns, rising sizes, views": {
+        "network.kind": "fast", "network.filters": [8], "train.evaluation_views": "mirror_shift", "train.optimizer": "muon", "train.learning_rate": 0.1,
+        "augment.flip_horizontal": True, "augment.flip_alternating": True, "augment.rising_sizes": [5, 8], "augment.shift_pixels": 1.0,
+    },
     "few images": {"data.per_class": 4, "train.loss": "kl"},
 }  # fmt: skip
 
@@ -130,6 +134,30 @@ def test_augmentation_that_is_set_and_not_used(monkeypatch: pytest.MonkeyPatch) 
     found = failed(fly(settings={"augment.shift_pixels": 1.0}))
     assert "The recipe's augmentation changed none of 128 images." in found["augmentation-acts"]
     assert "are the same in two epochs" in found["augmentation-varies"]
+
+
+@pytest.mark.parametrize("sizes", [(), (6, 8)], ids=["one size", "rising sizes"])
+def test_augmentation_that_does_not_reach_the_network(monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]) -> None:
+    used = Prepared.training
+
+    def training(self: Prepared, count: int | None = None) -> Batches:
+        made = used(self, count)
+        return (
+            replace(made, settings=Augment(rising_sizes=sizes)) if made.settings.shift_pixels and len(made) > 150 else made
+        )  # in the training of all rows alone
+
+    monkeypatch.setattr(Prepared, "training", training)
+    found = failed(fly(settings={"augment.shift_pixels": 1.0, "augment.rising_sizes": list(sizes), "network.flatten": "average"}))
+    assert list(found) == ["augmentation-acts"]
+    assert "was changed" in found["augmentation-acts"]
+
+
+def test_a_part_of_other_rows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = Prepared.part
+    monkeypatch.setattr(Prepared, "part", lambda self, name: part(self, "train" if name == "validation" else name))
+    found = failed(fly())
+    assert "The validation part has" in found["validation"]
+    assert "answers came: they are of other images." in found["permuted-labels"]
 
 
 def test_labels_that_are_written_into_the_images(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,6 +177,10 @@ def permuted_labels(fitted: Predictions, asked: Predictions) -> Outcome:
     from scipy.stats import binom
 
     answers, labels, classes, images = asked.answers(), asked.labels, len(asked.classes), len(fitted.labels)
+    for given, part in ((fitted, "training"), (asked, "validation")):
+        if len(given.logits) != len(given.labels):
+            problem = f"{plural(len(given.labels), f'{part} image')} were asked for, and {plural(len(given.logits), 'answer')} came: they are of other images."
+            return concluded("permuted-labels", problem, "", [problem], "Look at how the batches of a part are made.")
     learned = float((fitted.answers() == fitted.labels).mean())
     if learned < _LEARNT_PERMUTED:
         return skipped("permuted-labels", f"Of {images} permuted labels {percent(learned)} were learned: too few for chance on validation to say anything.")

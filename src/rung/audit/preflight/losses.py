@@ -22,7 +22,7 @@ from rung.words import plural
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_FIRST = (0.5, 5.0)  # of the loss at uniform answers: first weights of rung's own recipes give 0.99 to 2.8 of it (LOG.md)
+_FIRST = (0.5, 5.0)  # of the loss at uniform answers: first weights of rung's own recipes gave 0.99 to 2.8 of it when this was set
 _FEWEST = 8  # images in a step, of which a mean says something: a single one can have any first loss
 _SURE = (1.0, 3.0, 10.0, 30.0)  # logits of the named class, all others 0
 _CLASSES = 50  # classes that answers are tried for, at most

@@ -23,6 +23,7 @@ from rung.training.forward import half_precision
 from rung.training.journal import NoJournal
 
 _FITTED, _ASKED, _VIEWS = 2000, 600, 2
+_FEWEST_ASKED = 200  # of large images
 _BATCH = 250
 _SIDE = 32  # larger images are averaged down
 _FILTERS = (16, 32, 64)
@@ -36,7 +37,7 @@ def judge(prepared: Prepared) -> Judged | str:
     splits, seed = prepared.splits, prepared.recipe.seed
     fitted = trial.some(prepared.images, splits.train, _FITTED, "judge fitted", seed)
     unseen = splits.validation if len(splits.validation) else np.setdiff1d(splits.train, fitted)
-    asked = trial.some(prepared.images, unseen, _ASKED, "judge asked", seed)
+    asked = trial.some(prepared.images, unseen, trial.fewer(prepared, _ASKED, _FEWEST_ASKED), "judge asked", seed)
     network, stopped = _fit(prepared, fitted)
     if stopped:
         return stopped
@@ -75,7 +76,8 @@ def _fit(prepared: Prepared, fitted: Rows) -> tuple[nn.Module, str]:
         defaults="torch",
         pool=min(2, stored.shape[1]),
     )
-    recipe = prepared.recipe.model_copy(update={"augment": detail, "network": network, "train": _TRAIN})
+    compute = prepared.recipe.compute.model_copy(update={"threads": 1})  # steps this small only wait for a second one
+    recipe = prepared.recipe.model_copy(update={"augment": detail, "network": network, "train": _TRAIN, "compute": compute})
     ready = replace(many, recipe=recipe, images=replace(many.images, images=stored), own=OwnParts())
     made = ready.network()
     _, stopped = attempt(ready, NoJournal(), None, made)

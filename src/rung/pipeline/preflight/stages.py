@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import torch
 
 from rung.audit.preflight import augmenting, evaluating, expected, learning, losses, rows
 from rung.audit.preflight.outcome import Outcome, Preflight, concluded, skipped
+from rung.data.affine import shrink
 from rung.data.batches import Batches
-from rung.data.imageset import pixel_digests
 from rung.pipeline import own_parts
 from rung.pipeline.preflight import trainings, trial
 from rung.pipeline.preflight.judging import judge
 from rung.pipeline.preflight.trainings import Watched
 from rung.pipeline.preflight.views import views
 from rung.pipeline.prepare import Prepared
-from rung.recipe import OwnNetwork
+from rung.recipe import Fast, OwnNetwork
 from rung.training.forward import logits
 from rung.training.losses import Loss, build_loss
 from rung.training.process import computing, random_states_kept
@@ -28,8 +29,8 @@ from rung.training.schedules import rate_factor
 Progress = Callable[[int, int], None]
 
 _COMPARED = 1024  # rows whose pixels and labels are compared
-_VIEWED = 128  # rows that are augmented in all ways
-_ASKED = 96  # rows that are asked in all orders and companies
+_VIEWED, _FEWEST_VIEWED = 128, 32  # rows that are augmented in all ways
+_ASKED, _FEWEST_ASKED = 96, 16  # rows that are asked in all orders and companies
 _SAMPLED_STEPS = 1000  # of a schedule
 _OF_FEW = ("first-loss", "loss-encoding", "loss-numbers", "gradients-reach", "gradients-fresh", "evaluation")  # that need the whole of it
 
@@ -66,7 +67,7 @@ def _few_rows(prepared: Prepared) -> Iterator[Outcome]:
     yield concluded("training", f"{len(trace.losses)} steps", went, stop, "The checks that need it are left out: mend this first.", steps=len(trace.losses))
     pixels, loss, classes = recipe.pixels, _loss(prepared), prepared.images.classes
     wanted = len(prepared.splits.train) * (1 + prepared.recipe.augment.offline_copies)
-    yield rows.rows_once(prepared.training(), wanted, prepared.recipe.train.batch_size, trace, fitted, pixels)
+    yield rows.rows_once(trial.corner(prepared), wanted, prepared.recipe.train.batch_size, trace, fitted, pixels)
     yield from _as_stored(prepared, run)
     if stop:
         yield from (skipped(name, f"The training it looks at broke off: {trace.stopped}") for name in _OF_FEW)
@@ -76,9 +77,9 @@ def _few_rows(prepared: Prepared) -> Iterator[Outcome]:
     yield losses.first_loss(trace, first[first >= 0] if (first >= 0).any() else fitted.labels, weights, recipe.train, loss)
     yield losses.loss_encoding(recipe.train, loss, len(classes), trace)
     yield losses.loss_numbers(trace, fitted, chosen, weights, recipe.train, loss, pixels)
-    yield learning.gradients_reach(trace, isinstance(recipe.network, OwnNetwork))
+    yield learning.gradients_reach(trace, isinstance(recipe.network, OwnNetwork | Fast))
     yield _fresh(run, weights, loss)
-    asked = trial.some(prepared.images, _unseen(prepared), _ASKED, "asked", recipe.seed)
+    asked = trial.some(prepared.images, _unseen(prepared), trial.fewer(prepared, _ASKED, _FEWEST_ASKED), "asked", recipe.seed)
     batches = trial.unaugmented(trial.with_rows(prepared, asked, asked[:0])).part("train")
     yield evaluating.evaluation(run.network, batches, recipe.compute.precision)
 
@@ -92,11 +93,12 @@ def _as_stored(prepared: Prepared, run: Watched) -> Iterator[Outcome]:
     """Check pixels, labels and validation, of the watched rows and of a sample of all."""
     pixels, splits, seed = prepared.recipe.pixels, prepared.splits, prepared.recipe.seed
     plain = trial.unaugmented(prepared)
-    sample = trial.some(prepared.images, splits.train, _COMPARED, "compared", seed)
+    compared = trial.fewer(prepared, _COMPARED, _VIEWED)
+    sample = trial.some(prepared.images, splits.train, compared, "compared", seed)
     batches = _only(plain.training(), np.searchsorted(splits.train, sample))
     held = trial.held(prepared, sample)
     yield rows.pixels_kept(run.trace, run.held("train"), run.held("validation"), batches, held, pixels)
-    viewed = sample[:_VIEWED]
+    viewed = sample[: trial.fewer(prepared, _VIEWED, _FEWEST_VIEWED)]
     augmented = trial.with_train(trial.with_rows(prepared, viewed, viewed[:0]), sampling="each_once").training()
     labels = np.tile(prepared.images.labels[viewed], 1 + prepared.recipe.augment.offline_copies)
     yield rows.labels_kept(batches, held, list(augmented.training(0, 64)), labels, pixels)
@@ -104,7 +106,7 @@ def _as_stored(prepared: Prepared, run: Watched) -> Iterator[Outcome]:
         yield skipped("validation", "The recipe fits on train and validation together: there is no validation part.")
         return
     part = prepared.part("validation")
-    chosen = np.sort(trial.some(prepared.images, splits.validation, _COMPARED, "compared", seed))
+    chosen = np.sort(trial.some(prepared.images, splits.validation, compared, "compared", seed))
     few = _only(part, np.searchsorted(splits.validation, chosen))
     yield rows.validation_alone(few, trial.held(prepared, chosen), len(part), len(splits.validation), run.trace, run.held("validation"), pixels)
 
@@ -131,7 +133,7 @@ def _first_steps(prepared: Prepared) -> Iterator[Outcome]:
     """Check the learning rate and, where there is augmentation, whether it acts and varies, on the first steps of the training asked for."""
     run = trainings.first_steps(prepared)
     train, trace = prepared.recipe.train, run.trace
-    batches = prepared.training()
+    batches = trial.corner(prepared)
     per_epoch = batches.steps(train.batch_size)
     total = per_epoch * train.epochs
     seen = [rate_factor(train, step, total, per_epoch) for step in range(max(len(trace.losses), 1))]
@@ -144,31 +146,31 @@ def _first_steps(prepared: Prepared) -> Iterator[Outcome]:
     if not augmenting.on(prepared.recipe.augment) and not prepared.own.augmentations:
         yield from (skipped(name, "The recipe has no augmentation.") for name in ("augmentation-acts", "augmentation-varies"))
         return
-    chosen = trial.some(prepared.images, prepared.splits.train, _VIEWED, "viewed", prepared.recipe.seed)
+    viewed = trial.fewer(prepared, _VIEWED, _FEWEST_VIEWED)
+    chosen = trial.some(prepared.images, prepared.splits.train, viewed, "viewed", prepared.recipe.seed)
     made = views(trial.with_train(trial.with_rows(prepared, chosen, chosen[:0]), sampling="each_once"))
     seen_images = [forward.images for forward in trace.forwards if forward.training]
     if seen_images:
-        given = torch.cat(seen_images)
-        yield augmenting.acts(made, _changed_share(prepared, batches, given), len(given))
+        yield augmenting.acts(made, _changed_share(prepared, batches, seen_images), sum(map(len, seen_images)))
     else:
         yield skipped("augmentation-acts", f"The training it looks at broke off: {trace.stopped}")
     yield augmenting.varies(made, prepared.recipe.augment, len(prepared.own.augmentations))
 
 
-def _changed_share(prepared: Prepared, batches: Batches, given: torch.Tensor) -> float:
-    """Return the share of the images given to the network in the first steps that are none of the stored ones of these steps."""
-    taken: list[torch.Tensor] = []
-    for epoch in range(prepared.recipe.train.epochs):
-        for batch in batches.training(epoch, prepared.recipe.train.batch_size):
-            taken.append(batch.rows)
-            if sum(map(len, taken)) >= len(given):
-                break
-        else:
-            continue
-        break
-    places = torch.cat(taken).cpu().numpy() % len(prepared.splits.train)
-    stored = pixel_digests(trial.held(prepared, prepared.splits.train[places]).images)
-    return float(1 - np.isin(expected.digests(given, prepared.recipe.pixels), stored).mean())
+def _changed_share(prepared: Prepared, batches: Batches, given: list[torch.Tensor]) -> float:
+    """Return the share of the images given to the network, step by step, that are not the stored ones of these steps, shrunk where sizes rise.
+
+    batches: which rows come when; given: float32 (N,C,H,W) of each of the first steps.
+    """
+    steps = (batch.rows for epoch in count() for batch in batches.training(epoch, prepared.recipe.train.batch_size))
+    changed = 0
+    for images, drawn in zip(given, steps, strict=False):  # there is always another epoch
+        places = drawn.cpu().numpy() % len(prepared.splits.train)
+        stored = torch.from_numpy(trial.held(prepared, prepared.splits.train[places]).images).permute(0, 3, 1, 2)
+        wanted = shrink(stored.float(), images.shape[-1])
+        found = torch.from_numpy(expected.grey_levels(images, prepared.recipe.pixels)).permute(0, 3, 1, 2)
+        changed += int(augmenting.changed(found, wanted).sum()) if found.shape == wanted.shape else len(images)
+    return changed / sum(map(len, given))
 
 
 def _augmentation(prepared: Prepared) -> Iterator[Outcome]:

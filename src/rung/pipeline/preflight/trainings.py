@@ -21,11 +21,13 @@ from rung.pipeline.prepare import Prepared
 from rung.training.journal import NoJournal
 from rung.training.loop import EpochEnd, TrainResult
 
+_SMALLEST = 8  # images in a batch, of large ones
 _FEW_BATCH, _FEW_EPOCHS, _FEW_CHOSEN = 16, 3, 40
 _FIRST_IMAGES, _FEWEST_STEPS, _MOST_STEPS, _FIRST_CHOSEN = 1280, 4, 20, 100
 _BATCH, _BATCH_STEPS, _LEAST_STEPS = 32, 100, 5
 _FACTORS = (1.0, 10.0, 100.0)  # on the recipe's rate, tried in turn until one batch is learned
 _PERMUTED, _PERMUTED_BATCH, _PERMUTED_EPOCHS, _PERMUTED_ASKED = 64, 16, 20, 500
+_FEWEST_PERMUTED = 16
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,16 @@ def attempt(prepared: Prepared, journal: NoJournal, observe: execute.Observe | N
 def few_rows(prepared: Prepared) -> Watched:
     """Train three epochs of a few small batches, without augmentation: every image can be told by its pixels."""
     splits, seed = prepared.splits, prepared.recipe.seed
-    batch = max(1, min(prepared.recipe.train.batch_size, _FEW_BATCH, len(splits.train) // 3))
+    batch = max(1, min(prepared.recipe.train.batch_size, trial.fewer(prepared, _FEW_BATCH, _SMALLEST), len(splits.train) // 3))
     fitted = trial.some(prepared.images, splits.train, 3 * batch + max(2, batch // 2), "few fitted", seed)
-    chosen = trial.some(prepared.images, splits.validation, _FEW_CHOSEN, "few chosen", seed)
+    chosen = trial.some(prepared.images, splits.validation, trial.fewer(prepared, _FEW_CHOSEN, _SMALLEST), "few chosen", seed)
     small = trial.undisturbed(trial.unaugmented(trial.with_rows(prepared, fitted, chosen)))
     return watched(trial.with_train(small, epochs=_FEW_EPOCHS, batch_size=batch, sampling="each_once"))
 
 
 def first_steps(prepared: Prepared) -> Watched:
     """Train the first steps of the training that was asked for, with all its rows, its augmentation and its schedule."""
-    steps = min(max(_FIRST_IMAGES // prepared.recipe.train.batch_size, _FEWEST_STEPS), _MOST_STEPS)
+    steps = min(max(trial.fewer(prepared, _FIRST_IMAGES, 1) // prepared.recipe.train.batch_size, _FEWEST_STEPS), _MOST_STEPS)
     few = replace(prepared, splits=replace(prepared.splits, validation=prepared.splits.validation[:_FIRST_CHOSEN]))
     quiet = trial.with_train(few, metrics=(), callbacks=(), early_stopping=None)
     return watched(replace(quiet, own=replace(quiet.own, metrics=(), callbacks=())), steps)
@@ -97,7 +99,7 @@ def one_batch(prepared: Prepared) -> tuple[list[Try], Watched]:
     Its validation rows are the same images with the label that follows the right one: as the batch is learned, validation gets worse.
     """
     images = prepared.images
-    chosen = trial.some(images, prepared.splits.train, _BATCH, "one batch", prepared.recipe.seed)
+    chosen = trial.some(images, prepared.splits.train, trial.fewer(prepared, _BATCH, _SMALLEST), "one batch", prepared.recipe.seed)
     labels = images.labels[chosen]
     twice = trial.with_labels(trial.with_rows(prepared, chosen, chosen), np.concatenate([labels, (labels + 1) % len(images.classes)]))
     batch = trial.unbounded(trial.undisturbed(trial.unaugmented(twice)))
@@ -137,15 +139,16 @@ def permuted_labels(prepared: Prepared, factor: float) -> tuple[Trace, Predictio
     """
     splits, seed, train = prepared.splits, prepared.recipe.seed, prepared.recipe.train
     unseen = splits.validation if len(splits.validation) else splits.train
-    asked = trial.some(prepared.images, unseen, _PERMUTED_ASKED, "permuted asked", seed)
-    fitted = trial.some(prepared.images, splits.train if len(splits.validation) else np.setdiff1d(unseen, asked), _PERMUTED, "permuted fitted", seed)
+    asked = trial.some(prepared.images, unseen, trial.fewer(prepared, _PERMUTED_ASKED, _PERMUTED), "permuted asked", seed)
+    others = splits.train if len(splits.validation) else np.setdiff1d(unseen, asked)
+    fitted = trial.some(prepared.images, others, trial.fewer(prepared, _PERMUTED, _FEWEST_PERMUTED), "permuted fitted", seed)
     both = trial.with_rows(prepared, fitted, asked)
     mixed = both.images.labels[keys.permutation(seed, "preflight labels", 0, len(both.images))]
     ready = trial.unbounded(trial.undisturbed(trial.unaugmented(trial.with_labels(both, mixed))))
     ready = trial.with_train(
         ready,
         epochs=_PERMUTED_EPOCHS,
-        batch_size=min(_PERMUTED_BATCH, len(fitted)),
+        batch_size=min(trial.fewer(prepared, _PERMUTED_BATCH, _SMALLEST), len(fitted)),
         learning_rate=(train.learning_rate or 0.0) * factor,
         keep="last",
         ema_decay=0.0,

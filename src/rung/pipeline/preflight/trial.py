@@ -11,6 +11,7 @@ from torch import nn
 
 from rung import keys
 from rung.audit.preflight.rows import Held
+from rung.data.batches import Batches
 from rung.data.imageset import ImageSet, pixel_digests
 from rung.data.split import Splits
 from rung.own import Own
@@ -20,6 +21,7 @@ from rung.recipe import Augment
 Rows = npt.NDArray[np.int64]
 
 _AT_ONCE = 0.5  # share of a batch in the moving averages: Keras' 0.01 would take hundreds of steps to mean anything
+_SIDE = 48  # pixels, above which fewer images are taken: the time of a step grows with the pixels, and a pre-flight should take a minute
 _CANDIDATES = 8  # times as many rows as are wanted are looked at, to leave out copies
 
 
@@ -35,6 +37,19 @@ def some(images: ImageSet, rows: Rows, count: int, purpose: str, seed: int) -> R
         members = images.labels[order] == label
         turn[members] = np.arange(members.sum())
     return order[np.argsort(turn, kind="stable")][:count]
+
+
+def fewer(prepared: Prepared, count: int, least: int) -> int:
+    """Return how many images to take instead of `count`: of large ones so many fewer as have no more pixels, but at least `least`."""
+    height, width = prepared.images.images.shape[1:3]
+    return int(min(count, max(least, count * _SIDE**2 // (height * width))))
+
+
+def corner(prepared: Prepared) -> Batches:
+    """Return the training rows with one pixel of each image, offline copies included, and nothing of the augmentation: enough to see which rows come when."""
+    copies = Augment(offline_copies=prepared.recipe.augment.offline_copies)
+    small = replace(prepared, images=replace(prepared.images, images=prepared.images.images[:, :1, :1]))
+    return with_augment(small, copies).training()
 
 
 def with_rows(prepared: Prepared, fitted: Rows, chosen: Rows) -> Prepared:
@@ -72,8 +87,10 @@ def unaugmented(prepared: Prepared) -> Prepared:
 
 
 def undisturbed(prepared: Prepared) -> Prepared:
-    """Return the training with a rate that stays, without early stopping, own metrics and own callbacks."""
-    calm = with_train(prepared, schedule="constant", warmup_fraction=0.0, minimum_rate=0.0, early_stopping=None, metrics=(), callbacks=())
+    """Return the training with a rate that stays, one view of each image in evaluation, without early stopping, own metrics and own callbacks."""
+    calm = with_train(
+        prepared, schedule="constant", warmup_fraction=0.0, minimum_rate=0.0, early_stopping=None, metrics=(), callbacks=(), evaluation_views="one"
+    )
     return replace(calm, own=replace(calm.own, metrics=(), callbacks=()))
 
 

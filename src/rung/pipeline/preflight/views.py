@@ -39,7 +39,8 @@ def each_alone(prepared: Prepared) -> dict[str, Prepared]:
     augment, middle = prepared.recipe.augment, trial.unaugmented(prepared)
     ways: dict[str, Prepared] = {}
     for name in on(augment):
-        alone = Augment.model_construct(**Augment().model_dump() | {name: getattr(augment, name), "fill": augment.fill})
+        alternating = augment.flip_alternating and name == "flip_horizontal"
+        alone = Augment.model_construct(**Augment().model_dump() | {name: getattr(augment, name), "fill": augment.fill, "flip_alternating": alternating})
         ways[name] = trial.with_augment(prepared if name == "crop" else middle, alone)
     for part in prepared.own.augmentations:
         ways[f"{part.name}()"] = trial.with_augment(middle, Augment(), (part,))
@@ -47,7 +48,8 @@ def each_alone(prepared: Prepared) -> dict[str, Prepared]:
 
 
 def views(prepared: Prepared) -> Views:
-    """Return what the recipe's augmentation makes of the training rows of `prepared`, which should be few."""
+    """Return what the recipe's augmentation makes of the training rows of `prepared`, which should be few; all in their full size."""
+    prepared = trial.with_augment(prepared, prepared.recipe.augment.model_copy(update={"rising_sizes": ()}), prepared.own.augmentations)
     images = prepared.images.images[prepared.splits.train]
     busiest = int(prepared.splits.train[images.reshape(len(images), -1).std(axis=1).argmax()])
     alike = trial.with_rows(prepared, np.full(_ALIKE, busiest), np.zeros(0, np.int64))
