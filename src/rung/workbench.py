@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rung import own as own_module
 from rung import recipe as recipe_module
 from rung.arguments import checked
-from rung.errors import DataError, RecipeError, RunError, RungError, did_you_mean
+from rung.errors import DataError, RunError, RungError
 from rung.recipe import Recipe
 from rung.store import atomic, ledger, lock
 from rung.store import run as run_store
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
     from rung.evaluate.metrics import Scores
     from rung.pipeline.execute import Observe, Scoring
-    from rung.pipeline.own_parts import OwnParts
     from rung.pipeline.predicting import Answer
     from rung.pipeline.prepare import Prepared, Progress
 
@@ -58,6 +57,7 @@ def load(
     """
     from rung.data import load as loading
     from rung.data.cache import place
+    from rung.pipeline.ready import data_recipe
 
     recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings=settings or {})
     return loading.load(recipe.data, recipe.pixels, progress=progress, cache=place() if cache else None)
@@ -96,16 +96,17 @@ def check(
     from rung.data.imageset import ImageSet
     from rung.data.twins_kept import kept_twins
     from rung.pipeline.prepare import divided, load_images
+    from rung.pipeline.ready import data_recipe, say_troubles, sources_of
     from rung.reports import check_page
 
-    sources = [] if isinstance(data, ImageSet) else [data] if isinstance(data, str | Path) else list(data)
+    sources = sources_of(data)
     images = data if isinstance(data, ImageSet) else None
     words = {} if seed is None else {"seed": seed}
     recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings={**words, **(settings or {})})
     try:
         if images is None:
             images = load_images(recipe, progress)
-        _say_troubles(images, say)
+        say_troubles(images, say)
         twins = kept_twins(images, say)
         found = checks.check(images, divided(recipe, images, twins), twins, seed=recipe.seed, progress=staged)
     except DataError as error:
@@ -122,39 +123,9 @@ def load_recipe(name: str | Path | Recipe = "default") -> Recipe:
 
     Raises: RecipeError if there is none.
     """
-    from rung.recipes import RECIPES
+    from rung.pipeline.ready import recipe_named
 
-    if isinstance(name, Recipe):
-        return name
-    word = str(name)
-    if word in RECIPES:
-        return RECIPES[word]()
-    if own_module.is_own(word):
-        made = own_module.load(word).call()
-        if not isinstance(made, Recipe):
-            raise RecipeError(f"{word} returned {type(made).__name__}, not a rung.Recipe")
-        return made
-    if word.endswith(".toml") or Path(word).is_file():
-        return recipe_module.from_toml(Path(word))
-    meant = did_you_mean(word, RECIPES)
-    stop = "" if meant.endswith("?") else "."
-    raise RecipeError(f"there is no recipe '{word}': {meant}{stop} A file must end in .toml, a function be given as file.py:name")
-
-
-def data_recipe(
-    start: Recipe, sources: Sequence[str | Path], *, classes: str | None = None, size: int | None = None, grey: bool = False, settings: Mapping[str, Any]
-) -> Recipe:
-    """Return `start` with data, the shorthands for them, and settings put in."""
-    short: dict[str, Any] = {}
-    if sources:
-        short["data.sources"] = tuple(str(source) for source in sources)
-    if classes:
-        short["data.classes"] = classes
-    if size:
-        short["pixels.size"] = size
-    if grey:
-        short["pixels.colour"] = "grey"
-    return recipe_module.change(start, {**short, **settings})
+    return recipe_named(name)
 
 
 @checked
@@ -195,13 +166,14 @@ def train(
     Raises: RecipeError, DataError before anything is written; RunError where the training cannot go on.
     """
     from rung.pipeline import execute, own_parts
+    from rung.pipeline.ready import ready
 
     own_module.stop_if_read()
     started = time.perf_counter()
     run_store.check_new(Path(out), name)
     words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
     own = {"network": network, "loss": loss, "metrics": metrics, "augmentations": augmentations, "callbacks": callbacks}
-    prepared = _ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey)
+    prepared = ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey)
     wanted = prepared.recipe
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     try:
@@ -243,82 +215,12 @@ def preflight(
     Raises: RecipeError, DataError where training would refuse as well. A check that fails is no error: see `Preflight.failed`.
     """
     from rung.pipeline.preflight.stages import preflight as fly
+    from rung.pipeline.ready import ready
 
     own_module.stop_if_read()
     own = {"network": network, "loss": loss, "metrics": metrics, "augmentations": augmentations, "callbacks": callbacks}
     words = {} if seed is None else {"seed": seed}
-    return fly(_ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey), staged)
-
-
-def _ready(
-    data: str | Path | Sequence[str | Path] | ImageSet,
-    recipe: str | Path | Recipe,
-    settings: Mapping[str, Any],
-    own: Mapping[str, Any],
-    progress: Progress | None,
-    say: Callable[[str], None],
-    *,
-    classes: str | None,
-    size: int | None,
-    grey: bool,
-) -> Prepared:
-    """Return all that a training of these data by this recipe starts from, after what can be refused beforehand has been; own: objects passed in Python."""
-    from rung.data.imageset import ImageSet
-    from rung.pipeline import beforehand, own_parts
-    from rung.pipeline.facts import following
-    from rung.pipeline.prepare import load_images, prepare
-
-    start, base = _start_recipe(data, recipe)
-    sources = [] if isinstance(data, ImageSet) or _is_recipe_file(data) else [data] if isinstance(data, str | Path) else list(data)
-
-    def with_settings(start: Recipe) -> tuple[Recipe, OwnParts]:
-        return own_parts.gather(data_recipe(start, sources, classes=classes, size=size, grey=grey, settings=settings), base, **own)
-
-    wanted, parts = with_settings(start)
-    if isinstance(data, ImageSet):
-        _refuse_loading(start, wanted)
-    images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
-    if followed := following(recipe, images):
-        wanted, parts = with_settings(followed)
-    _say_troubles(images, say)
-    prepared = prepare(wanted, images, parts, say)
-    beforehand.check(prepared)
-    for sentence in prepared.warnings:
-        say(f"warning: {sentence}")
-    return prepared
-
-
-def _say_troubles(images: ImageSet, say: Callable[[str], None]) -> None:
-    for reading in images.readings:
-        if reading.trouble:
-            say(f"images are read without the cache: {reading.trouble}")
-
-
-def _refuse_loading(start: Recipe, wanted: Recipe) -> None:
-    """Refuse settings that say how to load images that are loaded already."""
-    before, after = recipe_module.flat(start), recipe_module.flat(wanted)
-    changed = [key for key in after if key.startswith("data.") or key in ("pixels.size", "pixels.colour") if after[key] != before.get(key)]
-    if changed:
-        raise RecipeError(f"{', '.join(changed)} would change how images are loaded, and these are loaded already: give them to rung.load")
-
-
-def _is_recipe_file(data: object) -> bool:
-    return isinstance(data, str | Path) and str(data).endswith(".toml")
-
-
-def _start_recipe(data: object, given: str | Path | Recipe) -> tuple[Recipe, Path | None]:
-    """Return the recipe to start from and the folder its own files are looked for in."""
-    if _is_recipe_file(data):
-        if given != "default":
-            raise RecipeError(f"{data} is a recipe that names its data: leave --recipe out, or give the data and --recipe {data}")
-        start = recipe_module.from_toml(Path(str(data)))
-        if not start.data.sources:
-            raise RecipeError(
-                f"{data} names no data (data.sources is empty): its images were passed in Python, or give them as rung train DATA --recipe {data}"
-            )
-        return start, Path(str(data)).parent
-    start = load_recipe(given)
-    return start, Path(given).parent if not isinstance(given, Recipe) and _is_recipe_file(given) else None
+    return fly(ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey), staged)
 
 
 @contextmanager
@@ -378,6 +280,7 @@ def resume(
     Raises: DataError if the data have changed, RunError if the run is running, broken or not there.
     """
     from rung.pipeline import own_parts
+    from rung.pipeline.ready import ready_again
 
     own_module.stop_if_read()
     found = run if isinstance(run, Run) else run_store.open_run(run, Path(out))
@@ -393,28 +296,11 @@ def resume(
         for sentence in said:
             say(sentence)
         started = time.perf_counter()
-        prepared = _prepared_again(found, data, progress, say)
+        prepared = ready_again(found, data, progress, say)
         found.clear_failure()
         with own_parts.explained(prepared.own, found.folder):
             said += _fit_and_report(found, prepared, time.perf_counter() - started, observe, checkpoint_s, say, scoring)
     return found, said
-
-
-def _prepared_again(run: Run, data: ImageSet | None, progress: Progress | None, say: Callable[[str], None] = lambda sentence: None) -> Prepared:
-    """Prepare a run from its folder, with the same data, or refuse."""
-    from rung.pipeline import execute, own_parts
-    from rung.pipeline.prepare import load_images, prepare
-
-    stored = recipe_module.from_toml(run.recipe)
-    stored, own = own_parts.gather(stored, run.folder)
-    if data is None and not stored.data.sources:
-        raise RunError(f"the images of {run.id} were passed in Python: pass them again, as data=")
-    images = data if data is not None else load_images(stored, progress)
-    _say_troubles(images, say)
-    execute.check_same_data(run, images)
-    prepared = prepare(stored, images, own, say)
-    execute.check_same_splits(run, prepared)
-    return prepared
 
 
 @checked
@@ -434,6 +320,7 @@ def test(
     """
     from rung.evaluate.metrics import Scores
     from rung.pipeline import own_parts, testing
+    from rung.pipeline.ready import ready_again
 
     own_module.stop_if_read()
     found = _finished(run, out)
@@ -441,7 +328,7 @@ def test(
     if "test" in stored:
         return Opening(found, Scores.from_json(stored["test"]), atomic.read_json(found.opening)["opening"], True)
     with lock.hold(found.folder):
-        prepared = _prepared_again(found, data, progress)
+        prepared = ready_again(found, data, progress)
         with own_parts.explained(prepared.own, found.folder, "test"):
             opening = testing.open_and_score(found, prepared, scoring)
     return Opening(found, Scores.from_json(found.read_scores()["test"]), opening, False)
