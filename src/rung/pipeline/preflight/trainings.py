@@ -27,7 +27,7 @@ _FIRST_IMAGES, _FEWEST_STEPS, _MOST_STEPS, _FIRST_CHOSEN = 1280, 4, 20, 100
 _BATCH, _BATCH_STEPS, _LEAST_STEPS = 32, 100, 5
 _FACTORS = (1.0, 10.0, 100.0)  # on the recipe's rate, tried in turn until one batch is learned
 _PERMUTED, _PERMUTED_BATCH, _PERMUTED_EPOCHS, _PERMUTED_ASKED = 64, 16, 20, 500
-_FEWEST_PERMUTED = 16
+_FEWEST_PERMUTED, _FEWEST_EPOCHS = 16, 10
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def permuted_labels(prepared: Prepared, factor: float) -> tuple[Trace, Predictio
     ready = trial.unbounded(trial.undisturbed(trial.unaugmented(trial.with_labels(both, mixed))))
     ready = trial.with_train(
         ready,
-        epochs=_PERMUTED_EPOCHS,
+        epochs=trial.fewer(prepared, _PERMUTED_EPOCHS, _FEWEST_EPOCHS),
         batch_size=min(trial.fewer(prepared, _PERMUTED_BATCH, _SMALLEST), len(fitted)),
         learning_rate=(train.learning_rate or 0.0) * factor,
         keep="last",

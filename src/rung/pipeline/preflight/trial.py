@@ -40,7 +40,7 @@ def some(images: ImageSet, rows: Rows, count: int, purpose: str, seed: int) -> R
 
 
 def fewer(prepared: Prepared, count: int, least: int) -> int:
-    """Return how many images to take instead of `count`: of large ones so many fewer as have no more pixels, but at least `least`."""
+    """Return how many images, or epochs of them, to take instead of `count`: of large images so many fewer as have no more pixels, but at least `least`."""
     height, width = prepared.images.images.shape[1:3]
     return int(min(count, max(least, count * _SIDE**2 // (height * width))))
 
