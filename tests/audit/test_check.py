@@ -56,6 +56,8 @@ def test_groups_that_cross_parts_are_counted_with_a_pair_as_evidence() -> None:
     images = replace(images, parts=parts, groups=np.r_[np.arange(90), 0, 1, 1, np.arange(100, 107)])
     splits = Splits(np.arange(90), np.arange(0), np.arange(90, 100), "by hand")
     (problem,) = checks.check(images, splits, find_twins(images), checks={"groups": checks.CHECKS["groups"]}).problems
-    assert problem.numbers == {"groups": 2, "rows": 3}
+    assert problem.numbers == {"groups": 2, "rows": 3, "share": 0.3}
+    assert problem.severity == "error"
+    assert "--set data.part_column=''" in problem.advice
     assert problem.groups == ((0, 90), (1, 91))
     assert "3 of 10 test images" in problem.sentence

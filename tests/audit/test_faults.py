@@ -183,7 +183,7 @@ FAULTS: dict[str, tuple[Fault, str, str, str]] = {  # the fault, its check, its 
     "a label of no class": (label_of_none, "label-range", "error", "labels run from 0 to 10, and there are 10 classes"),
     "a negative label": (negative_label, "label-range", "error", "labels run from -1 to 9"),
     "labels from 1": (from_one, "label-range", "warning", "were the classes numbered from 1"),
-    "groups in two parts": (crossing, "groups", "warning", "groups are in train and in test"),
+    "groups in two parts": (crossing, "groups", "error", "groups are in train and in test"),
     "files left out": (left_out, "files", "warning", "3 files were left out: 1 are damaged or cut short, 1 are Git LFS pointers and 1 are empty"),
     "files repaired": (repaired, "files", "note", "2 files were read otherwise than they lie there, or ignored .*turned upright"),
     "tiny files": (with_facts(90, 3, 5), "files", "warning", "4 images are less than 8 pixels wide or high"),

@@ -92,7 +92,10 @@ def test_a_part_column_says_the_parts_and_a_group_column_the_groups(shop: Path) 
     assert images.parts.tolist() == [TRAIN] * 12 + [VALIDATION] * 4 + [TEST] * 4
     assert images.groups is not None
     assert (images.groups[:, None] == images.groups).sum() == 20 * 4
-    assert images.remarks == (f"rows of {made} with the same 'patient_id' stay in one part",)
+    assert images.remarks == (
+        f"in parts that rung draws, rows of {made} with the same 'patient_id' stay together; the parts that 'split' gives are left as they are",
+    )
+    assert loaded(made, part_column="").remarks == (f"in parts that rung draws, rows of {made} with the same 'patient_id' stay together",)
     without = loaded(made, part_column="", group_column="")
     assert (without.parts == TRAIN).all()
     assert without.groups is None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from rung.audit import bursts
 from rung.audit.material import SHOWN, Material, shown
-from rung.audit.problem import Problem
+from rung.audit.problem import Problem, Severity
 from rung.data.imageset import PARTS
-from rung.words import plural
+from rung.words import percent, plural
+
+_GRAVE: Final = 0.25  # share of a part that has company in an earlier one, above which its scores mean nothing; as for duplicates
 
 
 def together(material: Material) -> list[Problem]:
@@ -29,17 +33,20 @@ def crossing(material: Material) -> list[Problem]:
             continue
         theirs = part == high
         rows = int((np.isin(groups, both) & theirs).sum())
+        share = rows / int(theirs.sum())
+        severity: Severity = "error" if share >= _GRAVE else "warning"
         evidence = [(_first(groups, part, group, low), _first(groups, part, group, high)) for group in both[:SHOWN]]
         problems.append(
             Problem(
                 "groups",
-                "warning",
+                severity,
                 f"{plural(len(both), 'group')} {'is' if len(both) == 1 else 'are'} in {PARTS[low]} and in {PARTS[high]}: "
-                f"{rows:,} of {plural(int(theirs.sum()), f'{PARTS[high]} image')} have company in {PARTS[low]}.",
-                f"Scores on {PARTS[high]} lean to the optimistic side: let rung make the parts, which keeps groups whole, or move each group into one part.",
+                f"{rows:,} of {plural(int(theirs.sum()), f'{PARTS[high]} image')} ({percent(share)}) have company in {PARTS[low]}.",
+                f"Scores on {PARTS[high]} lean to the optimistic side. Let rung make the parts, which keeps groups whole (where a column of a table gives "
+                "them: --set data.part_column=''), or move each group into one part.",
                 shown(evidence),
                 len(both),
-                {"groups": len(both), "rows": rows},
+                {"groups": len(both), "rows": rows, "share": share},
             )
         )
     return problems

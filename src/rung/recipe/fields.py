@@ -63,7 +63,9 @@ class Data(Part):
         None, description="column of a table that says train, validation or test; if not set, one called split or part; '' for none"
     )
     group_column: str | None = Field(
-        None, description="column of a table whose equal values stay in one part; if not set, one called group, subject or patient; '' for none"
+        None,
+        description="column of a table whose equal values stay in one part where rung draws the parts; if not set, one called group, subject or patient; "
+        "'' for none",
     )
     follow_links: bool = Field(False, description="follow links, and paths in tables, that lead out of the folder")
     allow_empty_classes: bool = Field(False, description="accept class folders without an image (they are left out)")

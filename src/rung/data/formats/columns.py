@@ -52,7 +52,8 @@ def find(names: Sequence[str], data: Data, origin: str, encoded: Collection[str]
     assert label is not None
     images, remarks = _images(rest, data, origin, encoded)
     if group is not None and data.group_column is None:
-        remarks += (f"rows of {origin} with the same '{group}' stay in one part",)
+        given = f"; the parts that '{part}' gives are left as they are" if part is not None else ""
+        remarks += (f"in parts that rung draws, rows of {origin} with the same '{group}' stay together{given}",)
     return Columns(images, len(images) > 1, label, part, group, remarks)
 
 
