@@ -50,9 +50,9 @@ def test_twins_share_a_fold(digits: ImageSet, material: Make) -> None:
     assert np.bincount(probe.fold).min() > 250
 
 
-def test_same_seed_same_bits_and_larger_sets_are_sampled(digits: ImageSet, material: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_seed_same_bits_and_larger_sets_are_sampled(digits: ImageSet, unprobed: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "MAX_ROWS", 300)
-    one, same, other = (material(digits, seed=seed).probe for seed in (0, 0, 1))
+    one, same, other = (unprobed(digits, seed=seed).probe for seed in (0, 0, 1))
     assert len(one.rows) == 300
     assert (np.diff(one.rows) > 0).all()
     np.testing.assert_array_equal(one.values, same.values)
