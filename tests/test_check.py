@@ -14,7 +14,7 @@ from rung.audit.check import CheckReport
 from rung.data.imageset import ImageSet
 from rung.data.split import Splits
 from rung.data.twins import Twins
-from rung.errors import DataError
+from rung.errors import DataError, RunError
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import prepare
 from rung.recipe import change
@@ -43,6 +43,16 @@ def test_data_that_a_check_looks_for_but_loading_refuses_are_an_error_of_that_ch
     assert found.errors == 1
     assert "labels run from 0 to 3" in found.problems[0].sentence
     assert "Not fit for training" in (tmp_path / "check.html").read_text()
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for page, said in (
+        (tmp_path, f"{tmp_path} is a folder: give a file name, such as {tmp_path / 'check.html'}"),
+        (tmp_path / "file" / "c.html", f"{tmp_path / 'file'} is a file, not a folder"),
+    ):
+        with pytest.raises(RunError, match=said):
+            rung.check(tmp_path / "nowhere", page=page)
 
 
 def test_data_that_are_not_there_are_a_mistake_of_use(tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ def check(
 
     progress(done, total) is called while files are read, staged(done, total) before each check; say(sentence) hears of trouble with the cache.
 
-    Raises: RecipeError; DataError where the data are not there. Data that cannot be used for a reason that a check looks for are no error: see
-    `CheckReport.errors`.
+    Raises: RunError before any work where the page cannot be written; RecipeError; DataError where the data are not there. Data that cannot be used
+    for a reason that a check looks for are no error: see `CheckReport.errors`.
     """
     from rung.audit import check as checks
     from rung.data.imageset import ImageSet
@@ -99,6 +99,8 @@ def check(
     from rung.pipeline.ready import data_recipe, say_troubles, sources_of
     from rung.reports import check_page
 
+    if page is not None:
+        check_page.check_place(Path(page))
     sources = sources_of(data)
     images = data if isinstance(data, ImageSet) else None
     words = {} if seed is None else {"seed": seed}
