@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -425,7 +426,7 @@ def test_files_left_out_are_named_counted_and_give_exit_code_3(rung: Rung, digit
 def test_n06_fewer_images_than_a_batch_is_a_warning(rung: Rung, tmp_path: Path) -> None:
     said = rung("train", "digits", "--recipe", "digits", "--set", "data.per_class=5", "--set", "train.epochs=1", "--out", tmp_path)
     assert said.code == 0
-    assert "train.batch_size = 64 is more than the" in said.out
+    assert "train.batch_size = 64 is more than the" in said.err
     strict = rung("train", "digits", "--recipe", "digits", "--set", "data.per_class=5", "--out", tmp_path / "none", "--strict")
     assert strict.code == 2
     assert "data.strict allows no warning: train.batch_size = 64 is more than the" in strict.err
@@ -449,6 +450,27 @@ def test_what_does_nothing_in_a_recipe_is_said_before_the_training_and_kept(rung
     assert said.err.startswith(f"warning: {sentence}\n")
     assert json.loads((tmp_path / "idle" / "data.json").read_text())["warnings"] == [sentence]
     assert "train.drop_factor = 0.5 does nothing" in (tmp_path / "idle" / "report.html").read_text()
+
+
+def test_errors_of_the_quick_checks_are_said_once_with_their_remedy_and_the_training_begins(rung: Rung, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (80, 8, 8), np.uint8)
+    np.savez(
+        tmp_path / "leak.npz",
+        x_train=x,
+        y_train=np.arange(80) % 2,
+        x_test=x[:20],
+        y_test=np.arange(20) % 2,
+        x_validation=~x[:30],
+        y_validation=np.arange(30) % 2,
+    )
+    said = rung("train", tmp_path / "leak.npz", "--recipe", "digits", "--set", "train.epochs=1", "--out", tmp_path, "--name", "leak")
+    assert said.code == 0
+    assert re.search(r"^error: exact-duplicates: 20 test images of 20 .* in train\. .*--set split\.drop_twins=true\.$", said.err, re.MULTILINE)
+    assert "are equal to an image in train" not in said.out
+    assert (said.out + said.err).count("20 test images of 20") == 1
+    page = (tmp_path / "leak" / "report.html").read_text()
+    assert "<strong>Error.</strong> 20 test images of 20" in page
+    assert "--set split.<wbr>drop_twins" in page or "--set split.drop_twins" in page
 
 
 def test_an_edited_ledger_opens_nothing(rung: Rung, tmp_path: Path) -> None:

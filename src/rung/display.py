@@ -92,7 +92,7 @@ def busy(what: str) -> Iterator[None]:
 
 def say(sentence: str) -> None:
     """Show a sentence on the error stream, above a progress bar if there is one."""
-    _errors.print(sentence, markup=False, soft_wrap=True)
+    _errors.print(visible(sentence), markup=False, soft_wrap=True)
 
 
 def _table(*columns: str, numbers: Sequence[str] = (), prose: Sequence[str] = ()) -> Table:
@@ -128,11 +128,11 @@ def percent(value: Mapping[str, Any]) -> str:
 
 
 def run(run: Run) -> None:
-    """Show a finished run: its scores, findings, and where the report lies."""
+    """Show a finished run: its scores, findings, and where the report lies; warnings were said before its first step."""
     from rung.pipeline.reporting import report_input
     from rung.reports.findings import findings
 
-    notes(run.read_data(), _LISTED)
+    notes(run.read_data() | {"warnings": []}, _LISTED)
     scores = run.read_scores()
     table = _table("part", "accuracy", "macro F1", "log loss", numbers=("accuracy", "macro F1", "log loss"))
     for part, values in scores.items():

@@ -90,7 +90,7 @@ def test_quick_checks_of_the_data_warn_before_the_training(digits: Any) -> None:
     twice = replace(given, images=np.concatenate([given.images[:-1], given.images[10:11]]), digests=np.append(given.digests[:-1], given.digests[10]))
     made = prepared(twice, {})
     assert any(problem.check == "exact-duplicates" and problem.groups[0] == (10, len(few) - 1) for problem in made.problems)
-    assert any(sentence.startswith("1 test image of 40") and "equal to an image in train" in sentence for sentence in made.warnings)
+    assert any(problem.sentence.startswith("1 test image of 40") and "equal to an image in train" in problem.sentence for problem in made.problems)
 
 
 def test_sizes_that_are_too_small_for_the_network_are_refused_before_the_training(digits: Any) -> None:

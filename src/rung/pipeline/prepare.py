@@ -162,7 +162,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
     )
     costs = parse_costs(own.costs, images.classes) if own.costs else None
     problems = check(images, splits, twins, seed=recipe.seed, checks=QUICK).problems
-    warnings = (*idle(recipe), *_idle_here(recipe, images, splits), *(problem.sentence for problem in problems if problem.severity != "note"))
+    warnings = (*idle(recipe), *_idle_here(recipe, images, splits))
     prepared = Prepared(resolved, images, splits, own, twins, problems, costs, warnings)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared

@@ -92,9 +92,17 @@ def ready(
     say_troubles(images, say)
     prepared = prepare(wanted, images, parts, say)
     beforehand.check(prepared)
-    for sentence in prepared.warnings:
-        say(f"warning: {sentence}")
+    _say_doubts(prepared, say)
     return prepared
+
+
+def _say_doubts(prepared: Prepared, say: Callable[[str], None]) -> None:
+    """Say what reading the data, the recipe and the quick checks give to think about; none of it stops a training, for the user may know it."""
+    for sentence in (*prepared.images.warnings, *prepared.warnings):
+        say(f"warning: {sentence}")
+    for problem in prepared.problems:
+        if problem.severity != "note":
+            say(f"{problem.severity}: {problem.check}: {problem.sentence} {problem.advice}")
 
 
 def say_troubles(images: ImageSet, say: Callable[[str], None]) -> None:

@@ -93,6 +93,7 @@ def _data(report: ReportInput) -> dict[str, Any]:
             *((name, "none") for name, key in FILE_NOTES.items() if not data.get(key)),
         ],
         "data_warnings": list(data.get("warnings", ())),
+        "data_problems": [problem for problem in data.get("problems", ()) if problem["severity"] != "note"],
         "data_remarks": list(data.get("remarks", ())),
         "file_notes": [(name, list(data[key])) for name, key in FILE_NOTES.items() if data.get(key)],
         "counts": table,
