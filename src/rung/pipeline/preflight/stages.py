@@ -165,12 +165,14 @@ def _changed_share(prepared: Prepared, batches: Batches, given: list[torch.Tenso
     steps = (batch.rows for epoch in count() for batch in batches.training(epoch, prepared.recipe.train.batch_size))
     changed = 0
     for images, drawn in zip(given, steps, strict=False):  # there is always another epoch
+        if not len(images):  # a fault of the batches, which rows-once tells
+            continue
         places = drawn.cpu().numpy() % len(prepared.splits.train)
         stored = torch.from_numpy(trial.held(prepared, prepared.splits.train[places]).images).permute(0, 3, 1, 2)
         wanted = shrink(stored.float(), images.shape[-1])
         found = torch.from_numpy(expected.grey_levels(images, prepared.recipe.pixels)).permute(0, 3, 1, 2)
         changed += int(augmenting.changed(found, wanted).sum()) if found.shape == wanted.shape else len(images)
-    return changed / sum(map(len, given))
+    return changed / max(sum(map(len, given)), 1)
 
 
 def _augmentation(prepared: Prepared) -> Iterator[Outcome]:
