@@ -61,3 +61,11 @@ def test_groups_that_cross_parts_are_counted_with_a_pair_as_evidence() -> None:
     assert "--set data.part_column=''" in problem.advice
     assert problem.groups == ((0, 90), (1, 91))
     assert "3 of 10 test images" in problem.sentence
+
+
+def test_near_pairs_that_are_not_believed_are_a_warning() -> None:
+    images = rung.load("digits", settings={"data.per_class": 10})
+    twins = replace(find_twins(images), doubted=57)
+    (problem,) = checks.check(images, make_splits(images, Split(), 0), twins, checks={"near-duplicates": checks.CHECKS["near-duplicates"]}).problems
+    assert (problem.severity, problem.count, problem.groups) == ("warning", 57, ())
+    assert "57 pairs look like one picture" in problem.sentence

@@ -11,6 +11,7 @@ from benchmarks.planted import KINDS
 from rung.data.imageset import ImageSet, pixel_digests
 from rung.data.resize import resize
 from rung.data.twins import Twins, exact_pairs, find_twins, linked, near_pairs
+from tests.shapes import drawn
 
 HARD = ("white border 3", "resized to 12", "shifted by -4, 3", "cropped corner 3")  # at 32 pixels; benchmarks/README.md says how often they are found
 
@@ -114,6 +115,28 @@ def test_a_copy_has_the_twins_of_what_it_copies() -> None:
     beside = twins.beside(np.array([3, 2, 5]), np.array([1, 4]), 6)
     assert beside.tolist() == [True, False, True]
     assert twins.beside(np.array([1, 2]), np.array([5]), 6).tolist() == [False, False]
+
+
+def test_drawn_shapes_of_other_colours_are_no_twins() -> None:
+    images, _ = drawn(240)
+    pairs, _ = near_pairs(images)
+    assert len(np.unique(pairs)) < 0.2 * len(images)
+    copies = np.stack([KINDS[kind](images[3], np.random.default_rng(0)) for kind in ("flipped", "brightness 0.85", "grey", "channels swapped")])
+    found = near_pairs(np.concatenate([images, copies]))[0].tolist()
+    assert all([3, 240 + k] in found for k in range(len(copies)))
+
+
+def test_shapes_without_colour_are_alike_by_nature_and_no_pair_is_believed(patches: np.ndarray) -> None:
+    grey = np.rint(drawn(240)[0].mean(axis=3, keepdims=True)).astype(np.uint8)
+    digits = rung.load("digits", settings={"data.per_class": 24})
+    some = replace(digits, images=grey, digests=pixel_digests(grey))
+    assert len(np.unique(near_pairs(grey)[0])) > 0.5 * len(grey)
+    found = find_twins(some)
+    assert (len(found), found.doubted > 100) == (0, True)
+    draws = np.random.default_rng(0)
+    thrice = np.concatenate([patches[:80], *([KINDS[kind](p, draws) for p in patches[:80]] for kind in ("jpeg 50", "cropped by 2"))])
+    found = find_twins(replace(digits, images=thrice, digests=pixel_digests(thrice)))
+    assert (len(found) > 200, found.doubted) == (True, 0)
 
 
 @pytest.mark.parametrize("kind", ["jpeg 50", "cropped by 2", "cropped corner 3", "flipped, jpeg 50", "noise 10"])

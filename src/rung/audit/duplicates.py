@@ -28,7 +28,22 @@ def exact(material: Material) -> list[Problem]:
 
 def near(material: Material) -> list[Problem]:
     """Near-duplicates: one picture saved again, resized, flipped, cropped, turned or brightened, in one part, in two parts or in two classes."""
-    return _problems(material, False)
+    return [*_doubted(material), *_problems(material, False)]
+
+
+def _doubted(material: Material) -> Iterator[Problem]:
+    """Say that near pairs were found and are not believed: which images the set has by nature and which twice cannot be told."""
+    if material.twins.doubted:
+        yield Problem(
+            _WORDS[False][0],
+            "warning",
+            "The images of this set look so much alike that near-duplicates can't be told from other images: "
+            f"{plural(material.twins.doubted, 'pair')} {'looks' if material.twins.doubted == 1 else 'look'} like one picture moved or scaled.",
+            "None of them is taken for near-duplicates, nor kept together in parts. If a subject is there more than once, say which images show it: "
+            "data.group_column.",
+            count=material.twins.doubted,
+            numbers={"pairs_doubted": material.twins.doubted},
+        )
 
 
 def _problems(material: Material, exact: bool) -> list[Problem]:

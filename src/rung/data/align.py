@@ -27,7 +27,7 @@ _CHUNK: Final = 512  # pairs worked on at once: what they need stays in a proces
 _COURSE: Final = ((0, 0.80), (2, 0.88), (2, 0.88))  # steps, and the correlation after them below which two images do not come to be alike
 _LARGEST_STEP: Final = 0.15  # of a number of the map, whose unit is half the side
 _DAMPING: Final = 0.02
-_ZOOM: Final = (0.7, 1.45)
+_ZOOM: Final = (0.7, 1.4)
 _STRETCH: Final = 1.25  # one way against the other
 _TURN_DEGREES: Final = 12.0
 _SHIFT_FRACTION: Final = 0.2
@@ -36,38 +36,39 @@ _INNER_LESS: Final = 0.02  # because the inner part alone says less
 _ENOUGH_FILLED: Final = 0.6  # share of the picture that shows something; a small outline before a plain ground is soon like another
 
 
-def likeness(copies: npt.NDArray[np.uint8], pairs: Candidates, views: tuple[View, ...]) -> Tensor:
-    """Return for each pair how alike its images are, laid over each other as well as can be, float32 (P,) in -1..1.
+def likeness(copies: npt.NDArray[np.uint8], pairs: Candidates, views: tuple[View, ...]) -> tuple[Tensor, Tensor]:
+    """Return for each pair how alike its images are, laid over each other as well as can be, float32 (P,) in -1..1, and by which map, (P,2,3).
 
     copies: uint8 (N,S,S), the small copies that the candidates were found on. Pairs that never come close, or only by a map that no
     saving, cropping or turning makes, are 0.
     """
     fine = Sketcher(copies, waves=grid_side(copies.shape[1]))
     looks = torch.stack([view.matrix() for view in views])
-    alike = torch.zeros(len(pairs))
+    alike, best = torch.zeros(len(pairs)), looks[pairs.view]
 
     def fill(rows: slice) -> None:
         moved, still = (torch.from_numpy(copies[side[rows].numpy()]).float()[:, None] for side in (pairs.first, pairs.second))
-        alike[rows] = _likeness(moved, still, looks[pairs.view[rows]], fine)
+        alike[rows], best[rows] = _likeness(moved, still, looks[pairs.view[rows]], fine)
 
     in_threads(fill, slices(len(pairs), _CHUNK))
-    return alike
+    return alike, best
 
 
-def _likeness(moved: Tensor, still: Tensor, maps: Tensor, fine: Sketcher) -> Tensor:
-    """Return the likeness of images (n,1,S,S), the first seen through maps (n,2,3) to begin with."""
-    alike = torch.zeros(len(moved))
+def _likeness(moved: Tensor, still: Tensor, maps: Tensor, fine: Sketcher) -> tuple[Tensor, Tensor]:
+    """Return the likeness of images (n,1,S,S), the first seen through maps (n,2,3) to begin with, and the maps in the end."""
+    alike, best = torch.zeros(len(moved)), maps.clone()
     near = torch.arange(len(moved))
     for steps, least in _COURSE:
         maps, correlation = aligned(moved[near], still[near], maps, steps)
         near, maps = near[correlation >= least], maps[correlation >= least]
         if not len(near):
-            return alike
+            return alike, best
     sound = possible(maps)
     near, maps = near[sound], maps[sound]
     if len(near):
         alike[near] = alike_as_laid(warped(moved[near], maps, moved.shape[-1]), still[near], fine)
-    return alike
+        best[near] = maps
+    return alike, best
 
 
 def alike_as_laid(one: Tensor, other: Tensor, fine: Sketcher) -> Tensor:

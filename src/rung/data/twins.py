@@ -13,6 +13,7 @@ from rung.data.align import likeness
 from rung.data.imageset import ImageSet
 from rung.data.nearby import candidates
 from rung.data.sketch import LARGEST_SIDE, PLAIN, SMALLEST_SIDE, Sketcher, View, one_thread, small_copies
+from rung.data.tints import colours_agree, in_place
 
 VIEWS: Final = (
     PLAIN,
@@ -32,6 +33,10 @@ _ASKED: Final = 1000
 _RANK: Final = 5
 _CANDIDATE, _CANDIDATE_RANGE = 0.79, (0.76, 0.96)  # in usual distances; the range is of products
 _TWIN, _MOST_ASKED = 0.43, 0.99
+_MANY: Final = 0.2  # share of images with near twins from which on these are doubted
+_SHARED: Final = 0.7  # how often two twins of an image are twins, at least: copies reach 0.85, drawn shapes 0.6
+_MEETINGS: Final = 20  # of two twins of one image, to know that
+_MOVED: Final = 0.5  # share of the pairs that are in different places, without which they are frames of one scene
 _LEFT_OVER: Final = 0.07  # likeness that a twin of LARGEST_SIDE may lack at most; smaller images hold less, and are asked for more
 
 
@@ -41,11 +46,13 @@ class Twins:
 
     pairs: int64 (P,2), the lower row first, ascending. exact: bool (P,), equal pixel for pixel as decoded.
     likeness: float32 (P,), in 0..1, how well the pixels agree once one image is laid over the other; 1 for exact copies.
+    doubted: how many near pairs were found and are not among these, for the images of the set are too much alike by nature.
     """
 
     pairs: npt.NDArray[np.int64]
     exact: npt.NDArray[np.bool_]
     likeness: npt.NDArray[np.float32]
+    doubted: int = 0
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -86,15 +93,18 @@ def find_twins(images: ImageSet) -> Twins:
     """Return the pairs of images that show the same picture.
 
     Of several equal images each is paired with the first, and the first alone is compared with others: saved again, resized, flipped, cropped or
-    turned a little, brighter, noisier.
+    turned a little, brighter, noisier. Where most images seem to have such twins and these are none of each other, no near pair is believed.
     """
     exact = exact_pairs(images.digests)
     kept = np.setdiff1d(np.arange(len(images)), exact[:, 1])
-    near, alike = near_pairs(images.images[kept] if len(exact) else images.images)
+    near, alike, moved = _near(images.images[kept] if len(exact) else images.images)
+    doubted = len(near) if _alike_by_nature(near, moved, len(kept)) else 0
+    if doubted:
+        near, alike = near[:0], alike[:0]
     pairs = np.concatenate([exact, kept[near]])
     order = np.lexsort(pairs.T[::-1])
     likeness = np.concatenate([np.ones(len(exact), np.float32), alike])
-    return Twins(pairs[order], (np.arange(len(pairs)) < len(exact))[order], likeness[order])
+    return Twins(pairs[order], (np.arange(len(pairs)) < len(exact))[order], likeness[order], doubted)
 
 
 def exact_pairs(digests: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -108,10 +118,15 @@ def exact_pairs(digests: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def near_pairs(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the pairs of uint8 (N,H,W,C) that show the same picture, int64 (P,2), the lower row first, and their likeness, float32 (P,).
 
-    How alike is alike enough follows from the data: about twice as near as an image usually is to its nearest neighbours.
+    How alike is alike enough follows from the data: about twice as near as an image usually is to its nearest neighbours. Colours have to agree too.
     """
+    return _near(images)[:2]
+
+
+def _near(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Return what `near_pairs` does, and which pairs show the picture in different places, bool (P,)."""
     if len(images) < 2 or min(images.shape[1:3]) < SMALLEST_SIDE:
-        return np.empty((0, 2), np.int64), np.empty(0, np.float32)
+        return np.empty((0, 2), np.int64), np.empty(0, np.float32), np.empty(0, bool)
     with one_thread():
         copies = small_copies(images)
         sketcher = Sketcher(copies)
@@ -120,10 +135,29 @@ def near_pairs(images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], np
         found = candidates(sketcher, views, _product(_CANDIDATE * usual, _CANDIDATE_RANGE))
         shown = torch.from_numpy(sketcher.with_contrast())
         found = found.take(shown[found.first] & shown[found.second])
-        alike = likeness(copies, found, views)
-    same = alike >= _product(_TWIN * usual, (1 - _LEFT_OVER * copies.shape[1] / LARGEST_SIDE, _MOST_ASKED))
+        alike, maps = likeness(copies, found, views)
+        same = alike >= _product(_TWIN * usual, (1 - _LEFT_OVER * copies.shape[1] / LARGEST_SIDE, _MOST_ASKED))
+        found, alike, maps = found.take(same), alike[same], maps[same]
+        same = colours_agree(images, found, maps)
     pairs = torch.stack([found.first, found.second], dim=1).sort(dim=1).values[same]
-    return pairs.numpy(), alike[same].numpy()
+    return pairs.numpy(), alike[same].numpy(), ~in_place(maps[same]).numpy()
+
+
+def _alike_by_nature(pairs: npt.NDArray[np.int64], moved: npt.NDArray[np.bool_], count: int) -> bool:
+    """Return whether near pairs int64 (P,2) of `count` images are too many, and too seldom of one picture, to be believed.
+
+    Copies of one picture are copies of each other. Pictures that are only alike, as plain shapes are once one is moved over the other, are near in a chain,
+    whose ends are not.
+    """
+    from scipy.sparse import coo_array
+
+    if len(np.unique(pairs)) < _MANY * count or moved.mean() < _MOVED:
+        return False
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    links = coo_array((np.ones(len(both), np.int64), (both[:, 0], both[:, 1])), shape=(count, count)).tocsr()
+    twins = np.bincount(both[:, 0], minlength=count)
+    meetings = int((twins * (twins - 1)).sum())  # each two twins of an image, twice
+    return meetings >= 2 * _MEETINGS and float(((links @ links) * links).sum()) < _SHARED * meetings
 
 
 def usual_distance(sketcher: Sketcher) -> float:

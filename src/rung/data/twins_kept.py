@@ -19,7 +19,7 @@ from rung.data.twins import Twins, find_twins
 from rung.errors import ResourceError, RunError
 from rung.store import arrays, atomic
 
-_CODE: Final = ("data.align", "data.nearby", "data.pixels", "data.resize", "data.sketch", "data.twins", "keys")
+_CODE: Final = ("data.align", "data.nearby", "data.pixels", "data.resize", "data.sketch", "data.tints", "data.twins", "keys")
 _CHUNK: Final = 2**24  # bytes hashed at once
 
 
@@ -53,7 +53,7 @@ def _stored(path: Path) -> Twins | None:
         stored, about = arrays.read(path)
     except RunError:
         return None
-    twins = Twins(stored["pairs"], stored["exact"], stored["likeness"])
+    twins = Twins(stored["pairs"], stored["exact"], stored["likeness"], about["doubted"])
     if about["crc"] != _checksum(twins):
         return None
     with suppress(OSError):  # a cache that is only read stays as it is
@@ -64,7 +64,7 @@ def _stored(path: Path) -> Twins | None:
 def _keep(path: Path, twins: Twins, images: ImageSet) -> None:
     atomic.make_folder(path.parent)
     content = {"pairs": twins.pairs, "exact": twins.exact, "likeness": twins.likeness}
-    arrays.write(path, content, {"source": images.name, "images": len(images), "crc": _checksum(twins)})
+    arrays.write(path, content, {"source": images.name, "images": len(images), "doubted": twins.doubted, "crc": _checksum(twins)})
 
 
 def _checksum(twins: Twins) -> int:
