@@ -57,8 +57,16 @@ def arrays(**values: Any) -> Callable[[Path], Path]:
         pytest.param(folder("n02", ""), "the first names in it are note0.doc, note1.doc, note2.doc, note3.doc, note4.doc; expected one folder", id="N02"),
         pytest.param(lambda root: root / "absent" / "photos", "absent/photos does not exist; the nearest folder that does is ", id="N03"),
         pytest.param(folder("n04"), "there is only one class, cat: two are needed to tell apart", id="N04"),
-        pytest.param(arrays(x=IMAGES, y=np.arange(40) % 4 - 1), "labels run from -1 to 2 (y): expected whole numbers from 0, none left out", id="N12-minus"),
-        pytest.param(arrays(x=IMAGES, y=np.arange(40) % 4 + 1), "labels run from 1 to 4 (arrays): expected whole numbers from 0, none left out", id="N12-one"),
+        pytest.param(
+            arrays(x=IMAGES, y=np.arange(40) % 4 - 1),
+            "labels (y) run from -1 to 2, expected whole numbers from 0, none left out: number the classes anew, and leave out images of no class",
+            id="N12-minus",
+        ),
+        pytest.param(
+            arrays(x=IMAGES, y=np.arange(40) % 4 + 1),
+            "labels of arrays.npz run from 1 to 4, expected 0..3: subtract 1 from each; or, if these numbers are names",
+            id="N12-one",
+        ),
         pytest.param(arrays(x=IMAGES, y=np.arange(40) % 4, classes=list("abc")), "labels run from 0 to 3 (y): expected 0..2 for 3 classes", id="N12-too-many"),
         pytest.param(arrays(x=OBJECTS, y=np.arange(2)), "'x' is an array of Python objects, which is not read: store it as numbers", id="N65"),
         pytest.param(arrays(x=IMAGES, y=np.arange(39)), "x holds 40 images and y 39 labels: there must be one label for each image", id="N66"),

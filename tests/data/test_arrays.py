@@ -194,7 +194,7 @@ def test_npz_with_and_without_parts(tmp_path: Path) -> None:
         ({"x": noise(2, 8, 8), "y": [0, 1], "classes": np.array(["a", "a"])}, "classes names 'a' twice"),
         ({"x": noise(2, 8, 8), "y": [0, 1], "classes": np.zeros(2)}, "classes should be text"),
         ({"x": noise(3, 8, 8), "y": [0, 1]}, r"m\.npz: x holds 3 images and y 2 labels"),
-        ({"x": noise(2, 8, 8), "y": [1, 2]}, r"labels run from 1 to 2 \(m\)"),
+        ({"x": noise(2, 8, 8), "y": [1, 2]}, r"labels of m\.npz run from 1 to 2, expected 0"),
     ],
 )
 def test_npz_that_do_not_fit_name_the_key(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -102,11 +103,8 @@ def _check_numbers(found: Sequence[Found]) -> None:
     labels = [f.labels for f in found if f.numbered and len(f)]
     if len(labels) == len(found) and min(int(own.min()) for own in labels) > 0:
         low, high = min(int(own.min()) for own in labels), max(int(own.max()) for own in labels)
-        raise DataError(
-            f"labels run from {low} to {high} ({', '.join(f.name for f in found)}): expected whole numbers from 0, none left out; "
-            f"if these numbers are names of classes, write them as words",
-            "label-range",
-        )
+        files = ", ".join(os.path.basename(f.origin) for f in found if f.origin)
+        raise arrays.not_from_zero(low, high, f"labels of {files}" if files else "labels")
 
 
 def _pick(sources: list[Found], text: str) -> list[Found]:

@@ -180,11 +180,20 @@ def as_labels(arrays: Mapping[str, npt.ArrayLike], classes: Sequence[str] | None
         classes = [str(k) for k in range(next(iter(wide)))]
     if classes is None:
         if low < 0 or high >= max(1000, sum(len(v) for v in labels)):
-            raise DataError(f"{where}: expected whole numbers from 0, none left out", "label-range")
+            raise not_from_zero(low, high, f"labels ({', '.join(arrays)})")
         classes = [str(k) for k in range(high + 1)]
     if low < 0 or high >= len(classes):
         raise DataError(f"{where}: expected 0..{len(classes) - 1} for {len(classes)} classes", "label-range")
     return labels, tuple(classes)
+
+
+def not_from_zero(low: int, high: int, whose: str) -> DataError:
+    """Return the error for labels low..high, whole numbers that are not 0..K-1 and have no names; whose: the words for them, such as "labels of x.npz"."""
+    if low > 0:
+        expected = f"expected 0..{high - low}: subtract {low} from each"
+    else:
+        expected = "expected whole numbers from 0, none left out: number the classes anew" + (", and leave out images of no class" if low < 0 else "")
+    return DataError(f"{whose} run from {low} to {high}, {expected}; or, if these numbers are names of classes, write them as words", "label-range")
 
 
 def _plain(values: npt.ArrayLike, name: str) -> Array:
