@@ -184,13 +184,26 @@ def test_npz_with_and_without_parts(tmp_path: Path) -> None:
     assert np.array_equal(loaded(str(packed)).images, x)
 
 
+@pytest.mark.parametrize(("images", "labels"), [("images", "labels"), ("X", "y"), ("train_images", "train_labels"), ("data", "target")])
+def test_npz_takes_the_names_that_npy_files_may_have(tmp_path: Path, images: str, labels: str) -> None:
+    x = noise(4, 8, 8)
+    whole = loaded(save(tmp_path / "names.npz", **{images: x, labels: np.array([0, 1, 0, 1])}))
+    assert np.array_equal(whole.images[..., 0], x)
+    assert whole.labels.tolist() == [0, 1, 0, 1]
+    parts = loaded(save(tmp_path / "parts.npz", **{images: x, labels: [0, 1, 0, 1], "val_images": x[:2], "val_labels": [0, 1]}))
+    assert parts.root_names == ("train", "validation")
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"x": noise(2, 8, 8)}, "lacks y: it has x"),
-        ({"x_train": noise(2, 8, 8), "y_train": [0, 1], "x_test": noise(2, 8, 8)}, "lacks y_test"),
+        ({"x": noise(2, 8, 8)}, "lacks the labels of x: it has x$"),
+        ({"x_train": noise(2, 8, 8), "y_train": [0, 1], "x_test": noise(2, 8, 8)}, "lacks the labels of x_test"),
         ({"x": noise(2, 8, 8), "y": [0, 1], "x_train": noise(2, 8, 8)}, "both x and x_train"),
-        ({"X": noise(2, 8, 8), "y": [0, 1]}, "has a key 'X': did you mean 'x'"),
+        ({"x": noise(2, 8, 8), "y": [0, 1], "clases": ["a", "b"]}, "has a key 'clases': did you mean 'classes'"),
+        ({"x": noise(2, 8, 8), "y": [0, 1], "image_ids": [0, 1]}, "has a key 'image_ids'"),
+        ({"images": noise(2, 8, 8), "x": noise(2, 8, 8), "y": [0, 1]}, "both images and x"),
+        ({"classes": ["a", "b"]}, "lacks x and y: it has classes"),
         ({"x": noise(2, 8, 8), "y": [0, 1], "classes": np.array(["a", "a"])}, "classes names 'a' twice"),
         ({"x": noise(2, 8, 8), "y": [0, 1], "classes": np.zeros(2)}, "classes should be text"),
         ({"x": noise(3, 8, 8), "y": [0, 1]}, r"m\.npz: x holds 3 images and y 2 labels"),

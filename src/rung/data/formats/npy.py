@@ -29,7 +29,9 @@ _ROLES |= {"classes": "classes"}
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-class _Name(NamedTuple):
+class Name(NamedTuple):
+    """What the name of an array says: "images", "labels" or "classes", and of which part ("" for classes)."""
+
     role: str
     part: str
 
@@ -48,8 +50,8 @@ def read(paths: Sequence[Path], name: str, layout: Layout) -> Found:
     for part in parts:
         for role, other in (("images", "labels"), ("labels", "images")):
             if (role, part) not in files:
-                raise DataError(f"{files[_Name(other, part)]} has no partner: expected {role} in a .npy file beside it, such as x_{part}.npy and y_{part}.npy")
-        own = files[_Name("images", part)], files[_Name("labels", part)]
+                raise DataError(f"{files[Name(other, part)]} has no partner: expected {role} in a .npy file beside it, such as x_{part}.npy and y_{part}.npy")
+        own = files[Name("images", part)], files[Name("labels", part)]
         pairs[part] = own[0].stem, own[1].stem
         values[part] = load(own[0]), load(own[1])
     if not parts:
@@ -62,14 +64,23 @@ def read(paths: Sequence[Path], name: str, layout: Layout) -> Found:
         raise DataError(f"{folder}: {error}", error.check) from None
 
 
-def _name(path: Path) -> _Name:
-    """Return what a file holds and of which part, by the words of its name."""
-    words = [word for word in re.split(r"[^a-z]+", path.stem.lower()) if word]
-    roles = [_ROLES[word] for word in words if word in _ROLES]
+def named(name: str, alone: bool = False) -> Name | None:
+    """Return what an array holds, by the words of its name; None where they do not say, or, with `alone`, where others stand among them."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+    roles = {_ROLES[word] for word in words if word in _ROLES}
     parts = {part for word in words if (part := part_of(word)) is not None}
-    if len(set(roles)) != 1 or len(parts) > 1:
+    if len(roles) != 1 or len(parts) > 1 or (alone and any(word not in _ROLES and part_of(word) is None for word in words)):
+        return None
+    (role,) = roles
+    return Name(role, PARTS[next(iter(parts), TRAIN)] if role != "classes" else "")
+
+
+def _name(path: Path) -> Name:
+    """Return what a file holds and of which part, by its name. Raises: DataError where it does not say."""
+    name = named(path.stem)
+    if name is None:
         raise DataError(f"{path}: the name does not say whether it holds images or labels: name such files x.npy and y.npy, or x_train.npy, y_train.npy ..")
-    return _Name(roles[0], PARTS[next(iter(parts), TRAIN)] if roles[0] != "classes" else "")
+    return name
 
 
 def _beside(path: Path) -> list[Path]:

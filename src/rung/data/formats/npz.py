@@ -1,10 +1,11 @@
-"""An .npz file with x, y or x_train, y_train, x_validation, y_validation, x_test, y_test, and classes."""
+"""An .npz file with x, y or x_train, y_train, x_validation, y_validation, x_test, y_test, and classes; images and labels may stand for x and y."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 import zlib
+from collections.abc import Iterable
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ import numpy.typing as npt
 
 from rung.data.drive import SteadyFile
 from rung.data.formats.arrays import class_names, found
-from rung.data.formats.npy import check_header
+from rung.data.formats.npy import Name, check_header, named
 from rung.data.found import Found
+from rung.data.imageset import PARTS
 from rung.errors import DataError, did_you_mean, one_line
 from rung.recipe import Layout
 
 MAX_RATIO = 200
-_KEYS = ("x", "y", "x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test", "classes")
+_KEYS = ("x", "y", "x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test", "classes")  # for the words of an error
+_CLASSES = Name("classes", "")
 _DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError)
 
 
@@ -30,22 +33,34 @@ def read(path: Path, layout: Layout = "auto") -> Found:
     Raises: DataError for missing or unknown keys and for all that `arrays.found` refuses.
     """
     arrays = _arrays(path)
-    for key in arrays:
-        if key not in _KEYS:
-            raise DataError(f"{path} has a key '{one_line(key)}': {did_you_mean(key, _KEYS)}")
-    if "x" in arrays and "x_train" in arrays:
-        raise DataError(f"{path} has both x and x_train: give x and y, or x_train, y_train, x_test, y_test")
-    pairs = {"train": ("x", "y") if "x" in arrays or "y" in arrays else ("x_train", "y_train")}
-    pairs |= {part: (f"x_{part}", f"y_{part}") for part in ("validation", "test") if f"x_{part}" in arrays or f"y_{part}" in arrays}
-    missing = [key for pair in pairs.values() for key in pair if key not in arrays]
-    if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}: it has {', '.join(arrays) or 'nothing'}")
-    classes = class_names(arrays["classes"], str(path)) if "classes" in arrays else None
-    parts = {part: (arrays[x], arrays[y]) for part, (x, y) in pairs.items()}
+    held = _held(path, arrays)
+    parts = [part for part in PARTS if Name("images", part) in held or Name("labels", part) in held]
+    for part in parts:
+        for role, other in (("images", "labels"), ("labels", "images")):
+            if Name(role, part) not in held:
+                raise DataError(f"{path} lacks the {role} of {held[Name(other, part)]}: it has {', '.join(map(one_line, arrays))}")
+    if not parts:
+        raise DataError(f"{path} lacks x and y: it has {', '.join(map(one_line, arrays)) or 'nothing'}")
+    pairs = {part: (held[Name("images", part)], held[Name("labels", part)]) for part in parts}
+    classes = class_names(arrays[held[_CLASSES]], str(path)) if _CLASSES in held else None
+    values = {part: (arrays[x], arrays[y]) for part, (x, y) in pairs.items()}
     try:
-        return found(parts, classes, layout, path.stem, pairs, os.path.realpath(path))
+        return found(values, classes, layout, path.stem, pairs, os.path.realpath(path))
     except DataError as error:
         raise DataError(f"{path}: {error}", error.check) from None
+
+
+def _held(path: Path, arrays: Iterable[str]) -> dict[Name, str]:
+    """Return for what each key says the key itself. Raises: DataError for a key that says nothing, and for two that say the same."""
+    held: dict[Name, str] = {}
+    for key in arrays:
+        name = named(key, alone=True)
+        if name is None:
+            raise DataError(f"{path} has a key '{one_line(key)}': {did_you_mean(key, _KEYS)}")
+        if name in held:
+            raise DataError(f"{path} has both {held[name]} and {key}: give x and y, or x_train, y_train, x_test, y_test")
+        held[name] = key
+    return held
 
 
 def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
