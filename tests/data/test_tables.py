@@ -196,6 +196,12 @@ def test_files_that_are_missing_or_no_images_are_left_out_up_to_five_per_cent(sh
         loaded(made)
 
 
+def test_paths_that_are_all_wrong_say_below_which_folder_they_are_taken(shop: Path) -> None:
+    made = table(shop / "x.csv", ("path", "label"), [(f"images/{path}", name) for path, name in rows()])
+    with pytest.raises(DataError, match=rf"none of the 20 paths of {made} exist \(such as images/img/0\.png\): they are taken below {shop.resolve()};"):
+        loaded(made)
+
+
 def test_a_path_that_stands_twice_is_read_once_and_with_two_classes_not_at_all(shop: Path) -> None:
     for k in range(20, 60):
         picture(k).save(shop / "img" / f"{k}.png")
@@ -204,7 +210,10 @@ def test_a_path_that_stands_twice_is_read_once_and_with_two_classes_not_at_all(s
     assert [(n.path, n.reason) for n in images.repaired] == [("img/4.png", "stands in row 6 of x.csv and in row 62 of x.csv: read once")]
     images = loaded(table(shop / "x.csv", ("path", "label"), [*rows(60), ("img/4.png", "dog")]))
     assert len(images) == 59
-    assert [n.reason for n in images.dropped] == ["has one class in row 6 of x.csv and another in row 62 of x.csv"] * 2
+    assert [n.reason for n in images.dropped] == [
+        "is of class 'cat' in row 6 of x.csv and of class 'dog' in row 62 of x.csv",
+        "is of class 'dog' in row 62 of x.csv and of class 'cat' in row 6 of x.csv",
+    ]
 
 
 def test_paths_out_of_the_folder_are_left_out_unless_allowed(shop: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def read(paths: Sequence[Path], name: str, data: Data, reader: Callable[[Path, D
         raise DataError(f"the tables of {name} name their classes differently: give one at a time, or give them the same class names")
     labels, classes = as_labels(texts, next(iter(named)))
     own = np.concatenate(labels)
-    rows = _images(sheets, own, data)
+    rows = _images(sheets, own, classes, data)
     roots = np.repeat(np.arange(len(sheets)), [len(sheet.labels) for sheet in sheets])
     groups = [cell for sheet in sheets for cell in (sheet.groups or [""] * len(sheet.labels))]
     return Found(
@@ -124,14 +124,14 @@ def _parts(sheet: Sheet, by_name: bool) -> npt.NDArray[np.int8]:
     return np.array([known[cell] for cell in sheet.parts], np.int8)
 
 
-def _images(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], data: Data) -> _Rows:
+def _images(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], classes: Sequence[str], data: Data) -> _Rows:
     kinds = {"paths" if isinstance(s.images, list) else "images" if isinstance(s.images, Stored) else "pixel columns" for s in sheets}
     if len(kinds) > 1:
         raise DataError(
             f"of the tables {', '.join(s.path.name for s in sheets)} some hold {' and some '.join(sorted(kinds))}: give those of one kind at a time"
         )
     if kinds == {"paths"}:
-        return _paths(sheets, labels, data)
+        return _paths(sheets, labels, classes, data)
     sources = [f"{sheet.path.stem}#{row}" for sheet in sheets for row in range(len(sheet.labels))]
     everything = np.arange(len(labels))
     if kinds == {"images"}:
@@ -140,8 +140,11 @@ def _images(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], data: Data) 
     return _Rows(np.concatenate(images), sources, everything, remarks=remarks)
 
 
-def _paths(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], data: Data) -> _Rows:
-    """Return the files that the sheets name, each once; what cannot be an image or has two classes is refused."""
+def _paths(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], classes: Sequence[str], data: Data) -> _Rows:
+    """Return the files that the sheets name, each once; what cannot be an image or has two classes is refused.
+
+    Raises: DataError where a row has no path, or no path of any row exists.
+    """
     base = os.path.realpath(sheets[0].path.parent)
     gate = Gate(base, data.follow_links)
     folders: dict[str, str | None] = {}
@@ -163,8 +166,9 @@ def _paths(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], data: Data) -
                 if labels[before] == labels[row]:
                     repaired.append(FileNote(source, f"stands in {there} and in {where}: read once"))
                 else:
-                    for k in (before, row):
-                        refused[k] = Refused(source, f"has one class in {there} and another in {where}", int(labels[k]))
+                    one, other = f"of class '{classes[labels[before]]}' in {there}", f"of class '{classes[labels[row]]}' in {where}"
+                    refused[before] = Refused(source, f"is {one} and {other}", int(labels[before]))
+                    refused[row] = Refused(source, f"is {other} and {one}", int(labels[row]))
                 continue
             first[path] = row, where
             folder = os.path.dirname(path)
@@ -176,6 +180,13 @@ def _paths(sheets: Sequence[Sheet], labels: npt.NDArray[np.int64], data: Data) -
             paths.append(path)
             sources.append(source)
             kept.append(row)
+    if not any(os.path.lexists(os.path.join(base, path)) for path in paths):
+        tables = ", ".join(str(sheet.path) for sheet in sheets)
+        raise DataError(
+            f"none of the {len(paths)} paths of {tables} exist (such as {sources[0]}): they are taken below {shown(base)}; "
+            f"write them as they lie below it, or move the table",
+            "files",
+        )
     stay = [k for k, row in enumerate(kept) if row not in refused]
     return _Rows(
         Files(base, [paths[k] for k in stay]),
