@@ -95,6 +95,10 @@ def misspelt(images: ImageSet) -> ImageSet:
     return replace(few_of_nine(images), classes=names)
 
 
+def exchanged_letters(images: ImageSet) -> ImageSet:
+    return replace(few_of_nine(images), classes=("circle", "square", "c10x", "pear", "bears", "c11x", "bear", "round", "oval", "cirlce"))
+
+
 def few_of_nine(images: ImageSet) -> ImageSet:
     own = np.flatnonzero(images.labels == 9)
     return images.take(np.setdiff1d(np.arange(len(images)), own[20:]))
@@ -175,6 +179,7 @@ FAULTS: dict[str, tuple[Fault, str, str, str]] = {  # the fault, its check, its 
     "a class not in test": (lacking_in_test, "classes", "warning", "1 class has no image in the test part: 3"),
     "a class that cannot be learnt": (few_of_one(0), "classes", "error", "1 class has no image in the train part: 3"),
     "a misspelt class": (misspelt, "classes", "warning", "“airplan” and “airplane”"),
+    "a class with two letters exchanged": (exchanged_letters, "classes", "warning", "1 pair of class names may be .* “cirlce” and “circle”"),
     "blank images": (blank, "odd-images", "warning", "3 images are blank"),
     "nearly blank images": (nearly_blank, "odd-images", "warning", "2 images are nearly blank"),
     "test images in 0..1": (unscaled_test, "odd-images", "error", "The images of test have no value above 1 of 255"),

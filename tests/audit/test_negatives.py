@@ -9,6 +9,8 @@ from rung.audit.material import Material
 from rung.audit.negatives import inverted
 from rung.audit.odd import unlike
 from rung.data.imageset import TEST, TRAIN, ImageSet
+from rung.data.load import from_arrays
+from tests.shapes import NAMES, drawn
 
 Make = Callable[..., Material]
 
@@ -44,6 +46,11 @@ def test_a_few_negatives_are_a_warning_with_their_rows(some: ImageSet, material:
     assert "seem to be negatives" in problem.sentence
     assert np.mean([row in rows for (row,) in problem.groups]) > 0.9
     assert problem.count == pytest.approx(len(rows), abs=5)
+
+
+def test_drawings_as_often_bright_on_dark_as_dark_on_bright_are_no_negatives(material: Make) -> None:
+    images, labels = drawn(240)
+    assert list(inverted(material(from_arrays(images, labels, classes=NAMES)))) == []
 
 
 def test_few_images_are_not_judged(some: ImageSet, material: Make) -> None:

@@ -83,10 +83,10 @@ def one_part_saved_worse(images: ImageSet) -> ImageSet:
 
 
 FAULTS: dict[str, tuple[Fault, str, str]] = {
-    "a class of small images": (smaller, "warning", "class .* from its dimensions.* image of “b” .* Usual there: 180 x 180 pixels; elsewhere: "),
+    "a class of small images": (smaller, "error", "class .* from its dimensions.* image of “b” .* Usual there: 180 x 180 pixels; elsewhere: "),
     "a class of low quality": (saved_worse, "warning", "class .* from its JPEG quality.* “c” .* Usual there: quality 7\\d; elsewhere: quality 8"),
     "a class with large metadata": (with_metadata, "warning", "class .* from its file size.* “c” .* what goes with it by nature .* alone would do"),
-    "a class in PNG": (in_another_format, "warning", "class .* from its format.* “d” .*100\u202f% PNG; elsewhere: 100\u202f% JPEG.* Its JPEG quality tells"),
+    "a class in PNG": (in_another_format, "error", "class .* from its format.* “d” .*100\u202f% PNG; elsewhere: 100\u202f% JPEG.* Its JPEG quality tells"),
     "every class of a size": (all_sizes_apart, "error", "class .* from its dimensions.* right on 100.0\u202f% .* by chance on 25.0\u202f%"),
     "size and quality together": (only_together, "warning", "class .* from its dimensions and JPEG quality together"),
     "test saved worse": (one_part_saved_worse, "warning", "in test or in train can be told from its JPEG quality"),
@@ -109,6 +109,19 @@ def test_a_planted_shortcut_is_found(name: str, files: ImageSet, material: Make)
     shown = np.array([row for (row,) in problem.groups])
     kinds = images.parts if "in test" in problem.sentence else images.labels
     assert len(set(kinds[shown].tolist())) == 1
+
+
+def test_only_classes_that_differ_from_the_others_themselves_are_named(files: ImageSet, material: Make) -> None:
+    assert files.facts is not None
+    worse = with_facts(files, files.labels >= 0, height=300, width=300, quality=np.where(files.labels == 2, 60, 92), bytes=9000)
+    three = worse.take(np.flatnonzero(worse.labels != 3))
+    (problem,) = shortcuts(material(replace(three, classes=three.classes[:3])))
+    assert "an image of “c” above one of another class in 100.0" in problem.sentence
+    assert (problem.severity, problem.numbers["classes"]) == ("error", 1)
+    assert "Told so" not in problem.sentence
+    two = with_facts(worse, worse.labels == 1, quality=75)
+    (problem,) = shortcuts(material(two))
+    assert "Told so: “b” and “c”" in problem.sentence or "Told so: “c” and “b”" in problem.sentence
 
 
 def test_what_the_picture_gives_away_is_no_shortcut(files: ImageSet, scenes: ImageSet, material: Make) -> None:

@@ -150,4 +150,15 @@ def _alike(one: str, other: str) -> bool:
     without = [name.translate(str.maketrans("", "", "0123456789")) for name in (one, other)]
     if min(map(len, without)) < _SHORTEST or without[0] == without[1]:  # c10 and c11 are two classes
         return False
-    return difflib.SequenceMatcher(None, one, other).ratio() >= _ALIKE
+    return _one_slip(one, other) or difflib.SequenceMatcher(None, one, other).ratio() >= _ALIKE
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Return whether a letter more, less or another, or two neighbours exchanged, make one name the other (F. Damerau, CACM 1964)."""
+    if len(one) > len(other):
+        one, other = other, one
+    start = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+    mine, theirs = one[start:], other[start:]
+    if len(one) < len(other):
+        return mine == theirs[1:]
+    return mine[1:] == theirs[1:] or (mine[:2] == theirs[1::-1] and mine[2:] == theirs[2:])

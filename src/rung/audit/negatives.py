@@ -21,6 +21,7 @@ _ROWS: Final = 10_000  # images that are compared with their negatives, of large
 _FEWEST: Final = 100
 _SURE: Final = 8.0  # standard deviations, each image counted twice, as itself and as negative; clean sets have 5.3 at most
 _SOME: Final = 0.002
+_MOST: Final = 0.2  # share of negatives above which neither side is the negative: drawings are as often bright on dark as dark on bright
 _TELLING: Final = 0.65  # share of training images that a probe tells from their negatives, for it to be asked about other parts
 
 
@@ -58,7 +59,7 @@ def inverted(material: Material) -> Iterator[Problem]:
     sure = judged.more_than(_SOME)
     half = int(kept.sum()) // 2
     suspects = np.flatnonzero((judged.blind[:half] > 0.5) & (judged.likely[:half] != 0))
-    if sure < _SURE or not len(suspects):
+    if sure < _SURE or judged.share / 2 > _MOST or not len(suspects):
         return
     suspects = suspects[np.argsort(-judged.blind[suspects], kind="stable")]
     evidence = rows[kept[: len(rows)]][suspects]

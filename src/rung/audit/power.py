@@ -33,7 +33,7 @@ def test_size(material: Material) -> list[Problem]:
     smallest = int(of_class.argmin())
     numbers["smallest_class_images"] = int(of_class[smallest])
     few = (
-        f" Of class {material.images.classes[smallest]} there are only {of_class[smallest]}: its own accuracy is hardly known."
+        f" Of class {material.images.classes[smallest]} there {'is' if of_class[smallest] == 1 else 'are'} only {of_class[smallest]}: its own accuracy is hardly known."
         if of_class[smallest] < _FEW
         else ""
     )

@@ -35,6 +35,7 @@ _BORDER: Final = 16  # pixels a side below which the outermost ring is most of t
 _CLASS: Final = (0.75, 0.15)  # how often a class, of one image of it and one other, is named rightly, at least; and how much that is above what is natural
 _PART: Final = (0.60, 0.10)  # the same of a part, which nothing tells by nature
 _PERFECT: Final = 0.95  # share of images whose class is told, averaged over classes, from which on a score says nothing
+_CERTAIN: Final = 0.999  # how often a class is ranked rightly by facts of files, from which on its own score says nothing
 _COLOURED: Final = 0.95  # how often the mean colour ranks rightly, as a mean over classes or for one of them, worth a note
 _LISTED: Final = 4
 _BORDER_COLOUR: Final = "border colour"
@@ -282,7 +283,7 @@ def border_and_inner(images: npt.NDArray[np.uint8], rows: Ints) -> tuple[Vector,
 
 
 def _problem(sample: _Sample, question: _Question, answer: _Answer, concerned: Ints, what: str, nature: str, typical: Typical, others: list[str]) -> Problem:
-    first = int(concerned[0])
+    first, themselves = int(concerned[0]), concerned
     kind = int(question.judged[first])
     own, named = question.kind == kind, question.names[kind]
     area, natural, sure = float(answer.area[first]), float(answer.natural[first]), float(answer.gain[first] / answer.error[first])
@@ -291,7 +292,8 @@ def _problem(sample: _Sample, question: _Question, answer: _Answer, concerned: I
     usual = f" Usual there: {in_words[0]}; elsewhere: {in_words[1]}." if all(in_words) else ""
     also = f" Its {listing(others)} {'tells' if len(others) == 1 else 'tell'} as much or less." if others else ""
     if question.part == TRAIN:
-        more = f". Told so: {_listed([question.names[k] for k in question.judged[concerned]])}" if len(concerned) > 1 else ""
+        themselves = _themselves(question, answer, concerned)
+        more = f". Told so: {_listed([question.names[k] for k in question.judged[themselves]])}" if len(themselves) > 1 else ""
         told = f"The class of an image can be told from its {what}, whatever it shows: a probe ranks an image of {named} above one of another class"
         right = f"; it is right on {percent(answer.right)} of all, each class counted alike, by chance on {percent(1 / len(question.names))}"
         advice = (
@@ -303,7 +305,8 @@ def _problem(sample: _Sample, question: _Question, answer: _Answer, concerned: I
         right = more = ""
         advice = f"Make the images of {named} and of train in one way; else a score on {named} says how the network does on images of another making."
     clearest = np.flatnonzero(own)[np.argsort(-answer.scores[own, kind], kind="stable")]
-    severity: Severity = "error" if question.part == TRAIN and what != _BORDER_COLOUR and answer.right >= _PERFECT else "warning"
+    perfect = question.part == TRAIN and what != _BORDER_COLOUR and (answer.right >= _PERFECT or area >= _CERTAIN)
+    severity: Severity = "error" if perfect else "warning"
     return Problem(
         NAME,
         severity,
@@ -311,8 +314,23 @@ def _problem(sample: _Sample, question: _Question, answer: _Answer, concerned: I
         advice,
         shown([(int(row),) for row in sample.rows[question.at[clearest[:SHOWN]]]]),
         int(own.sum()),
-        {"area_under_curve": area, "natural_area_under_curve": natural, "deviations": sure, "right_share": answer.right, "classes": len(concerned)},
+        {"area_under_curve": area, "natural_area_under_curve": natural, "deviations": sure, "right_share": answer.right, "classes": len(themselves)},
     )
+
+
+def _themselves(question: _Question, answer: _Answer, concerned: Ints) -> Ints:
+    """Return those of `concerned` that differ from the others themselves, not only from one that was named before them.
+
+    Each is held against the kinds that are not named yet, and has to be told from them half as well as from all.
+    """
+    named = [concerned[0]]
+    for place in concerned[1:]:
+        kind = question.judged[place]
+        left = ~np.isin(question.kind, question.judged[named])
+        area, _ = ranked_above(answer.scores[left, kind], question.kind[left] == kind, question.strata[left])
+        if (question.kind[left] == kind).all() or area - 0.5 >= (answer.area[place] - 0.5) / 2:
+            named.append(place)
+    return np.array(named)
 
 
 def _listed(names: list[str]) -> str:
