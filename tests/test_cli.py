@@ -357,17 +357,19 @@ def test_a_folder_that_cannot_be_written_is_found_before_any_work(rung: Rung, tm
 @pytest.mark.parametrize(
     ("words", "stays"),
     [
-        (["train", "digits"], "nothing was saved yet"),
-        (["train", "mine"], "what was saved stays; go on with: rung resume runs/mine"),
-        (["resume", "mine"], "what was saved stays; go on with: rung resume runs/mine"),
-        (["test", "mine"], "what was saved stays"),
+        (["train", "digits"], "; nothing was saved yet"),
+        (["train", "mine"], "; what was saved stays; go on with: rung resume runs/mine"),
+        (["resume", "mine"], "; what was saved stays; go on with: rung resume runs/mine"),
+        (["test", "mine"], "; what was saved stays"),
+        (["check", "digits"], ""),
+        (["preflight", "digits"], ""),
     ],
 )
 def test_a_process_that_is_stopped_says_what_stays(words: list[str], stays: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     from rung import cli, workbench
     from rung.store.run import Run
 
-    def work(what: str, *_: object, begun: Callable[[Run], None] = lambda run: None, **__: object) -> None:
+    def work(what: str | list[str], *_: object, begun: Callable[[Run], None] = lambda run: None, **__: object) -> None:
         if what == "mine":
             begun(Run(Path("runs/mine")))
         signal.raise_signal(signal.SIGTERM)
@@ -375,14 +377,14 @@ def test_a_process_that_is_stopped_says_what_stays(words: list[str], stays: str,
     def end(code: int) -> None:
         raise SystemExit(code)
 
-    for verb in ("train", "resume", "test"):
+    for verb in ("train", "resume", "test", "check", "preflight"):
         monkeypatch.setattr(workbench, verb, work)
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(sys, "argv", ["rung", *words])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 128 + signal.SIGTERM
-    assert capfd.readouterr().err.splitlines()[-1] == f"rung: stopped at once; {stays}"
+    assert capfd.readouterr().err.splitlines()[-1] == f"rung: stopped at once{stays}"
 
 
 def test_help_and_import_are_quick_because_nothing_slow_is_imported() -> None:

@@ -22,6 +22,7 @@ _LONG: Final = 20  # times as long as wide
 _SOME: Final = 0.01  # share of images enlarged beyond which it is said
 _KINDS: Final = {  # what reasons say, in the words of the reader that gave them; the first that fits
     "is the same image as": "are there in two classes",
+    "^is of class .* and of class": "stand in a table with two classes",
     "Git LFS": "are Git LFS pointers",
     "web page": "are web pages",
     r"empty|0 bytes": "are empty",

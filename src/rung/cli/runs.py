@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli.options import AsJson, Root, RunName
+from rung.cli.stopping import SAVED, begun
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def test(run: RunName, out: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Open the sealed test part for a finished run. The opening is written into the ledger of the runs folder."""
+    begun.append(SAVED)
     from rung import display, workbench
 
     with display.bars(quiet=as_json) as bars:

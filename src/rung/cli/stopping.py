@@ -7,12 +7,16 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from rung.store.run import Run
 
-begun: list[Run | None] = []  # the run that this process is at work on, None while it is still to come: for the words of a process that is stopped
+SAVED: Final = "what was saved stays"
+
+# For the words of a process that is stopped: the run that it is at work on, None while that is still to come, SAVED where there is none to go on with;
+# empty for a command that saves nothing.
+begun: list[Run | str | None] = []
 
 
 @contextmanager
@@ -25,7 +29,7 @@ def stopped_at_once() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
-        os.write(2, f"{cursor}\nrung: stopped at once; {_what_stays()}\n".encode())
+        os.write(2, f"{cursor}\nrung: stopped at once{_what_stays()}\n".encode())
         os._exit(128 + number)
 
     begun.clear()
@@ -42,5 +46,8 @@ def stopped_at_once() -> Iterator[None]:
 
 def _what_stays() -> str:
     if not begun:
-        return "what was saved stays"
-    return "nothing was saved yet" if begun[-1] is None else f"what was saved stays; go on with: rung resume {begun[-1].folder}"
+        return ""
+    run = begun[-1]
+    if run is None:
+        return "; nothing was saved yet"
+    return f"; {SAVED}" if isinstance(run, str) else f"; {SAVED}; go on with: rung resume {run.folder}"
