@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from rung import words
 from rung.words import duration, visible
 
 if TYPE_CHECKING:
@@ -204,6 +205,8 @@ def check(found: CheckReport, page: Path | None) -> None:
         _output.print(f"  {visible(problem.advice)}", markup=False)
     if found.clean:
         _output.print(f"clean: {', '.join(found.clean)}", markup=False)
+    if found.too_few:
+        _output.print(f"not looked at, too few images: {', '.join(found.too_few)}", markup=False)
     for cause in dict.fromkeys(found.unasked.values()):
         _output.print(f"not looked at before {cause} is mended: {', '.join(name for name, by in found.unasked.items() if by == cause)}", markup=False)
     if page is not None:
@@ -242,12 +245,12 @@ def cache(found: Sequence[Kept], root: Path | None, cleared: bool) -> None:
     if root is None:
         _output.print("there is no cache: RUNG_CACHE is off")
         return
-    table = _table("data", "images", "MB", "unused", "folder", numbers=("images", "MB", "unused"))
+    table = _table("data", "images", "size", "unused", "folder", numbers=("images", "size", "unused"))
     for one in found:
-        _add(table, one.source, f"{one.images:,}", f"{one.bytes / 1e6:,.1f}", duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
+        _add(table, one.source, f"{one.images:,}", words.size(one.bytes), duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
     if found:
         _print_table(table)
-    size = f"{sum(one.bytes for one in found) / 1e6:,.1f} MB"
+    size = words.size(sum(one.bytes for one in found))
     _output.print(f"removed {size} from {root}" if cleared else f"{size} in {root}", markup=False)
 
 

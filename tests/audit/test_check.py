@@ -69,3 +69,11 @@ def test_near_pairs_that_are_not_believed_are_a_warning() -> None:
     (problem,) = checks.check(images, make_splits(images, Split(), 0), twins, checks={"near-duplicates": checks.CHECKS["near-duplicates"]}).problems
     assert (problem.severity, problem.count, problem.groups) == ("warning", 57, ())
     assert "57 pairs look like one picture" in problem.sentence
+
+
+def test_checks_that_have_too_few_images_are_not_called_clean() -> None:
+    images = rung.load("digits", settings={"data.per_class": 10})
+    report = checked(images, checks={name: checks.CHECKS[name] for name in ("shuffled-labels", "label-errors", "label-range")})
+    assert report.too_few == ("shuffled-labels", "label-errors")
+    assert list(report.clean) == ["label-range"]
+    assert report.to_json()["too_few"] == ["shuffled-labels", "label-errors"]

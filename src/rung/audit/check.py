@@ -55,6 +55,10 @@ _EXPLAINS: Final[dict[str, tuple[str, ...]]] = {  # after an error of the one, w
     "odd-images": ("layout", *_TRAINED),  # negatives look as if red and blue were exchanged
     "layout": _TRAINED,
 }
+_ENOUGH: Final[dict[str, Callable[[Material], bool]]] = {  # whether there are images enough for a check to look at anything
+    "label-errors": labels.enough,
+    "shuffled-labels": shuffled.enough,
+}
 _GRAVEST: Final = ("error", "warning", "note")
 
 
@@ -78,6 +82,7 @@ class CheckReport:
     dropped: tuple[FileNote, ...] = ()
     repaired: tuple[FileNote, ...] = ()
     unasked: Mapping[str, str] = field(default_factory=dict)
+    too_few: tuple[str, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -103,6 +108,7 @@ class CheckReport:
             "dropped": [{"path": note.path, "reason": note.reason} for note in self.dropped],
             "repaired": [{"path": note.path, "reason": note.reason} for note in self.repaired],
             "unasked": dict(self.unasked),
+            "too_few": list(self.too_few),
         }
 
 
@@ -132,8 +138,11 @@ def check(
             unasked |= {other: name for other in _EXPLAINS.get(name, ()) if other in checks and other not in unasked}
     problems = [problem for name in checks for problem in found.get(name, [])]
     problems.sort(key=lambda problem: _GRAVEST.index(problem.severity))
-    clean = {name: looked_at(run) for name, run in checks.items() if name in found and not found[name]}
-    return CheckReport(images.name, images.hash(), splits.counts(), splits.how, tuple(problems), clean, seconds, images.dropped, images.repaired, unasked)
+    nothing = [name for name in checks if name in found and not found[name]]
+    too_few = tuple(name for name in nothing if name in _ENOUGH and not _ENOUGH[name](material))
+    clean = {name: looked_at(checks[name]) for name in nothing if name not in too_few}
+    how = splits.how
+    return CheckReport(images.name, images.hash(), splits.counts(), how, tuple(problems), clean, seconds, images.dropped, images.repaired, unasked, too_few)
 
 
 def _turn(name: str) -> int:

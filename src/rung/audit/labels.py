@@ -67,6 +67,11 @@ def likely_errors(material: Material) -> list[Problem]:
     ]
 
 
+def enough(material: Material) -> bool:
+    """Return whether there are images enough to judge labels."""
+    return sum(material.splits.counts().values()) >= _FEWEST * len(material.images.classes)
+
+
 def _between_two(material: Material, judged: npt.NDArray[np.int64]) -> Iterator[Problem]:
     """Find pairs of classes whose labels are exchanged more often than their likeness explains, among those that are confused most."""
     probe, names = material.probe, material.images.classes

@@ -38,6 +38,11 @@ def shuffled(material: Material) -> list[Problem]:
     return [found.problem for found in misplaced(material)]
 
 
+def enough(material: Material) -> bool:
+    """Return whether there are images enough to say anything on."""
+    return sum(material.splits.counts().values()) >= max(_FEWEST, 5 * len(material.images.classes))
+
+
 def misplaced(material: Material) -> list[Misplaced]:
     """Return what `shuffled` finds, with the rows that it concerns; a part that numbers its classes otherwise is another matter."""
     probe = material.probe
