@@ -84,16 +84,17 @@ def test_what_is_kept_is_listed_and_removed(digits_folder: Path, tmp_path: Path,
         assert ended.exit_code == 0
         return ended.output
 
-    assert said() == f"0.0 MB in {tmp_path / 'cache'}\n"
+    assert said() == f"0.0 kB in {tmp_path / 'cache'}\n"
     loading.load(Data(sources=(str(digits_folder),)), Pixels(), cache=Cache(tmp_path / "cache", worth_s=0))
-    assert "digits     300  0.0" in said()
+    listed = said()
     (one,) = json.loads(said("--json"))
+    assert f"digits     300  {one['bytes'] / 1e3:.1f} kB" in listed
     assert (one["source"], one["images"]) == ("digits", 300)
     assert 300 * 64 < one["bytes"] == sum(path.stat().st_size for path in Path(one["folder"]).iterdir())
-    assert said("--unused-days", "1") == f"0.0 MB in {tmp_path / 'cache'}\n"
-    assert said("--clear", "--unused-days", "1") == f"removed 0.0 MB from {tmp_path / 'cache'}\n"
+    assert said("--unused-days", "1") == f"0.0 kB in {tmp_path / 'cache'}\n"
+    assert said("--clear", "--unused-days", "1") == f"removed 0.0 kB from {tmp_path / 'cache'}\n"
     assert len(rung.cache()) == 1
-    assert f"\nremoved 0.0 MB from {tmp_path / 'cache'}\n" in said("--clear")
+    assert f"\nremoved {one['bytes'] / 1e3:.1f} kB from {tmp_path / 'cache'}\n" in said("--clear")
     assert rung.cache() == []
     monkeypatch.setenv("RUNG_CACHE", "off")
     assert said() == "there is no cache: RUNG_CACHE is off\n"

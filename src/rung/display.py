@@ -15,8 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from rung import words
-from rung.words import duration, visible
+from rung.words import duration, size, visible
 
 if TYPE_CHECKING:
     from rung.audit.check import CheckReport
@@ -247,11 +246,11 @@ def cache(found: Sequence[Kept], root: Path | None, cleared: bool) -> None:
         return
     table = _table("data", "images", "size", "unused", "folder", numbers=("images", "size", "unused"))
     for one in found:
-        _add(table, one.source, f"{one.images:,}", words.size(one.bytes), duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
+        _add(table, one.source, f"{one.images:,}", size(one.bytes), duration(one.unused_s), f"{one.folder.parent.name}/{one.folder.name}")
     if found:
         _print_table(table)
-    size = words.size(sum(one.bytes for one in found))
-    _output.print(f"removed {size} from {root}" if cleared else f"{size} in {root}", markup=False)
+    all_of_them = size(sum(one.bytes for one in found))
+    _output.print(f"removed {all_of_them} from {root}" if cleared else f"{all_of_them} in {root}", markup=False)
 
 
 def ledger(openings: int, root: Path) -> None:

@@ -51,6 +51,11 @@ def decimal(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def size(number: float) -> str:
+    """Write bytes as "13.4 kB", "2.5 MB", "1,204.0 MB"; kB are 1,000 bytes."""
+    return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:,.1f} kB"
+
+
 def duration(seconds: float) -> str:
     """Write seconds as "0.8 s", "43 s", "2 min 13 s", "1 h 04 min"."""
     if seconds < 9.95:
