@@ -196,6 +196,12 @@ def test_files_that_are_missing_or_no_images_are_left_out_up_to_five_per_cent(sh
         loaded(made)
 
 
+def test_a_folder_of_tables_and_one_folder_of_images_says_how_to_read_a_table(shop: Path) -> None:
+    table(shop / "x.csv", ("path", "label"), rows())
+    with pytest.raises(DataError, match=rf"only one class folder in {shop}, img, and there are tables \(x\.csv\): to read one, rung data {shop}/x\.csv$"):
+        loaded(shop)
+
+
 def test_paths_that_are_all_wrong_say_below_which_folder_they_are_taken(shop: Path) -> None:
     made = table(shop / "x.csv", ("path", "label"), [(f"images/{path}", name) for path, name in rows()])
     with pytest.raises(DataError, match=rf"none of the 20 paths of {made} exist \(such as images/img/0\.png\): they are taken below {shop.resolve()};"):

@@ -33,7 +33,8 @@ def test_pairs_are_shown_with_class_and_source_and_nothing_from_outside() -> Non
     images = replace(images, sources=(f"{HOSTILE}/1.png", *images.sources[1:]), labels=np.where(np.arange(20) == 1, 12, images.labels))
     page = render(report(problem("warning", groups=((0, 1), (2, 3)), count=5)), images)
     assert page.count("data:image/png;base64,") == 4
-    assert "2 of 5 are shown." in page
+    assert "2 of 5 pairs are shown." in page
+    assert "1 of 3 images are shown." in render(report(problem("note", groups=((4,),), count=3)), images)
     assert "label 12" in page
     assert HOSTILE not in page
     assert "http" not in page.replace('http-equiv="', "")

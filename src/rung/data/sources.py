@@ -36,11 +36,12 @@ def read(source: str, data: Data, download_progress: Progress | None = None) -> 
     path = Path(source).expanduser()
     if path.is_dir():
         files = _files_of(path)
-        return (
-            _read_files(files, naming.class_name(path.resolve().name) or "files", data)
-            if files
-            else folder.read(path, data.allow_empty_classes, data.follow_links)
-        )
+        if files:
+            return _read_files(files, naming.class_name(path.resolve().name) or "files", data)
+        found = folder.read(path, data.allow_empty_classes, data.follow_links)
+        if len(found.classes) == 1 and len(data.sources) == 1:
+            _refuse_tables_beside(path, source, found.classes[0])
+        return found
     if not os.path.lexists(path):
         raise DataError(_not_there(source, path))
     if path.is_file() and path.suffix.lower() in FILE_SUFFIXES:
@@ -79,6 +80,17 @@ def _files_of(path: Path) -> list[Path]:
         some = ", ".join(naming.shown(name) for name in found[:5])
         raise DataError(f"{path} holds several files that could be the data ({some}{' ..' if len(found) > 5 else ''}): name those to use, one by one")
     return [path / name for name in found]
+
+
+def _refuse_tables_beside(path: Path, source: str, only: str) -> None:
+    """Raises: DataError where a folder with one class folder holds tables as well, which may be what was meant."""
+    tables = sorted((name for name in os.listdir(path) if os.path.splitext(name)[1].lower() in FILE_SUFFIXES), key=naming.natural)
+    if tables:
+        raise DataError(
+            f"there is only one class folder in {source}, {only}, and there are tables ({', '.join(map(naming.shown, tables[:5]))}): to read one, "
+            f"rung data {os.path.join(source, naming.shown(tables[0]))}",
+            "classes",
+        )
 
 
 def _not_there(source: str, path: Path) -> str:

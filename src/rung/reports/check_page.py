@@ -76,5 +76,9 @@ def _picture(images: ImageSet, row: int) -> dict[str, Any]:
 
 
 def _shown(problem: Problem) -> str:
-    """Say how many of the groups found are shown, where not all are."""
-    return f"{len(problem.groups)} of {problem.count:,} are shown." if problem.groups and len(problem.groups) < problem.count else ""
+    """Say how many of the images, pairs or groups found are shown, where not all are."""
+    if not problem.groups or len(problem.groups) >= problem.count:
+        return ""
+    size = max(map(len, problem.groups))
+    what = "groups" if problem.check == "groups" or size > 2 else ("images", "pairs")[size - 1]
+    return f"{len(problem.groups)} of {problem.count:,} {what} are shown."
