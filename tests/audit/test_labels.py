@@ -29,6 +29,8 @@ def test_planted_errors_are_counted_and_the_first_shown_are_errors(share: float,
     (problem,) = likely_errors(material(digits, labels=labels))
     assert problem.severity == severity
     assert problem.numbers["share_wrong"] == pytest.approx(bad.mean(), abs=0.03)
+    assert 0 < problem.numbers["share_wrong_low"] < problem.numbers["share_wrong"] < problem.numbers["share_wrong_high"] < 1
+    assert "surely more than" in problem.sentence
     rows = [row for (row,) in problem.groups]
     assert len(rows) == SHOWN
     assert bad[rows].mean() >= 0.7  # the odd digit that no one can read stands out too

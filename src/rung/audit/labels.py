@@ -14,7 +14,7 @@ from rung.audit.order import renumbered
 from rung.audit.problem import Problem, Severity
 from rung.audit.shuffled import misplaced
 from rung.data.imageset import PARTS
-from rung.words import count, percent
+from rung.words import count, percent, percent_range, plural
 
 NAME: Final = "label-errors"
 _FEWEST: Final = 20  # rows a class, on average: with fewer the probabilities are too rough
@@ -36,16 +36,26 @@ def likely_errors(material: Material) -> list[Problem]:
         return []
     pairs = list(_between_two(material, judged))
     found = noise.estimate(probe.class_scores(probe.parts)[judged], labels, material.seed)
-    severity = next((severity for floor, severity in _FLOORS if found.more_than(floor) >= _SURE), None)
-    if severity is None:
+    passed = next(((floor, severity) for floor, severity in _FLOORS if found.more_than(floor) >= _SURE), None)
+    if passed is None:
         return pairs
+    floor, severity = passed
     suspects = np.flatnonzero((found.blind > 0.5) & (found.likely != labels))
     suspects = suspects[np.argsort(-found.blind[suspects], kind="stable")]
     right = float(found.blind[suspects].sum())
     shares = np.bincount(labels, minlength=probe.classes) / len(labels)
-    wrong = found.share * (1 - float((shares**2).sum()))  # a blind label is right by luck now and then
+    unlucky = 1 - float((shares**2).sum())  # a blind label is right by luck now and then
+    wrong = found.share * unlucky
+    low, high = (share * unlucky for share in found.range())
     rows, names = probe.rows[judged[suspects]], material.images.classes
-    numbers = {"share_wrong": wrong, "suspects": len(rows), "suspects_expected_wrong": right, "deviations_above_0.2_percent": found.more_than(0.002)}
+    numbers = {
+        "share_wrong": wrong,
+        "share_wrong_low": low,
+        "share_wrong_high": high,
+        "suspects": len(rows),
+        "suspects_expected_wrong": right,
+        "deviations_above_0.2_percent": found.more_than(0.002),
+    }
     numbers |= {f"suspects_{PARTS[part]}": int((probe.part[judged[suspects]] == part).sum()) for part in probe.parts}
     first = ""
     if len(rows):
@@ -54,8 +64,9 @@ def likely_errors(material: Material) -> list[Problem]:
         Problem(
             NAME,
             severity,
-            f"About {percent(wrong)} of the labels seem to be wrong. {count(len(rows))} images of {count(len(judged))} looked at stand out, "
-            f"of which about {count(round(right))} should be label errors{first}.",
+            f"About {percent(wrong)} of the labels seem to be wrong: an estimate, {percent_range(low, high)} at {percent(noise.LEVEL, 0)} confidence, "
+            f"surely more than {percent(floor * unlucky)}. Which they are is known of some only: {plural(len(rows), 'image')} of {count(len(judged))} "
+            f"looked at {'stands' if len(rows) == 1 else 'stand'} out, of which about {count(round(right))} should be label errors{first}.",
             "Look through the images shown and correct the labels where they are kept; nothing is changed by itself. Errors between classes that look alike, "
             "and errors that repeat by a rule, are not counted here.",
             shown([(int(row),) for row in rows[:SHOWN]]),

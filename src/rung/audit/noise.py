@@ -20,6 +20,8 @@ _MAX_ROWS: Final = 20_000  # that the model is fitted on
 _FOLDS: Final = 3
 _STEPS: Final = 60  # of L-BFGS
 _PRIOR: Final = 1.0  # penalty of what the scores of classes mix, times the classes
+LEVEL: Final = 0.95  # of the range of a share
+_HALF_WIDTH: Final = 1.96  # standard deviations, at this level
 _START: Final = -4.0  # logit of the share of blind labels to begin with
 
 Floats = npt.NDArray[np.float32]
@@ -59,6 +61,19 @@ class LabelNoise:
         if self.share <= share:
             return 0.0
         return float(np.sqrt(max(0.0, 2 * (_likelihood(self.share, self.own, self.other) - _likelihood(share, self.own, self.other)))))
+
+    def range(self) -> tuple[float, float]:
+        """Return the lowest and highest share of blind labels that is less than 1.96 standard deviations from the likeliest, by the likelihood ratio."""
+        from scipy.optimize import brentq
+
+        best = _likelihood(self.share, self.own, self.other)
+
+        def beyond(share: float) -> float:
+            return float(np.sqrt(max(0.0, 2 * (best - _likelihood(share, self.own, self.other))))) - _HALF_WIDTH
+
+        few, many = 1e-9, 1 - 1e-9
+        low = brentq(beyond, few, self.share) if beyond(few) > 0 else 0.0
+        return float(low), float(brentq(beyond, self.share, many) if beyond(many) > 0 else 1.0)
 
 
 def estimate(scores: Floats, labels: Ints, seed: int) -> LabelNoise:
