@@ -102,7 +102,7 @@ def check(
     if page is not None:
         check_page.check_place(Path(page))
     sources = sources_of(data)
-    images = data if isinstance(data, ImageSet) else None
+    images, splits = data if isinstance(data, ImageSet) else None, None
     words = {} if seed is None else {"seed": seed}
     recipe = data_recipe(Recipe(), sources, classes=classes, size=size, grey=grey, settings={**words, **(settings or {})})
     try:
@@ -110,12 +110,13 @@ def check(
             images = load_images(recipe, progress)
         say_troubles(images, say)
         twins = kept_twins(images, say)
-        found = checks.check(images, divided(recipe, images, twins), twins, seed=recipe.seed, progress=staged)
+        splits = divided(recipe, images, twins)
+        found = checks.check(images, splits, twins, seed=recipe.seed, progress=staged)
     except DataError as error:
         found = checks.refused("+".join(map(str, sources)) or "arrays", error)
     if page is not None:
         atomic.make_folder(Path(page).absolute().parent)
-        atomic.write_text(Path(page), check_page.render(found, images))
+        atomic.write_text(Path(page), check_page.render(found, images, splits))
     return found
 
 

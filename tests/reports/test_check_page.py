@@ -8,6 +8,7 @@ import rung
 from rung.audit.check import CheckReport
 from rung.audit.problem import Problem
 from rung.data.imageset import FileNote
+from rung.data.split import Splits
 from rung.reports.check_page import render, verdict
 
 HOSTILE = "<script>alert(1)</script>"
@@ -36,6 +37,9 @@ def test_pairs_are_shown_with_class_and_source_and_nothing_from_outside() -> Non
     assert "2 of 5 pairs are shown." in page
     assert "1 of 3 images are shown." in render(report(problem("note", groups=((4,),), count=3)), images)
     assert "label 12" in page
+    parted = render(report(problem("warning", groups=((0, 1),), count=1)), images, Splits(np.array([0]), np.array([1]), np.arange(2, 20), "by hand"))
+    assert "</b>, train<br>" in parted
+    assert "</b>, validation<br>" in parted
     assert HOSTILE not in page
     assert "http" not in page.replace('http-equiv="', "")
     assert "<code>a</code>" in page

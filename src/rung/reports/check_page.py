@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rung.audit.check import CheckReport
 from rung.audit.problem import Problem
-from rung.data.imageset import ImageSet
+from rung.data.imageset import PARTS, ImageSet
+from rung.data.split import Splits
 from rung.errors import RunError
 from rung.reports import pictures
 from rung.reports.html import environment
@@ -32,13 +34,17 @@ def check_place(page: Path) -> None:
         raise RunError(f"cannot write {page}: no permission to write in {above}; give the path of another folder")
 
 
-def render(report: CheckReport, images: ImageSet | None) -> str:
-    """Return the page as HTML; images: those that were checked, None where they could not be read. All that comes from a user is escaped."""
+def render(report: CheckReport, images: ImageSet | None, splits: Splits | None = None) -> str:
+    """Return the page as HTML; images: those that were checked, None where they could not be read; splits: the parts that stand below pictures.
+
+    All that comes from a user is escaped.
+    """
+    part_of = {} if splits is None else {int(row): part for part in PARTS for row in getattr(splits, part)}
     view = {
         "report": report,
         "verdict": verdict(report),
         "titles": _TITLES,
-        "problems": [{"problem": problem, "groups": _groups(problem, images), "shown": _shown(problem)} for problem in report.problems],
+        "problems": [{"problem": problem, "groups": _groups(problem, images, part_of), "shown": _shown(problem)} for problem in report.problems],
         "facts": _facts(report),
         "unasked": {cause: [name for name, by in report.unasked.items() if by == cause] for cause in report.unasked.values()},
         "file_notes": [(title, notes) for title, field in FILE_NOTES.items() if images is not None and (notes := getattr(images, field))],
@@ -62,11 +68,11 @@ def _facts(report: CheckReport) -> list[str]:
     return [f"{part}: {plural(number, 'image')}" for part, number in report.counts.items()]
 
 
-def _groups(problem: Problem, images: ImageSet | None) -> list[list[dict[str, Any]]]:
-    """Return the evidence as groups of pictures, each with its class and where it came from."""
+def _groups(problem: Problem, images: ImageSet | None, part_of: Mapping[int, str]) -> list[list[dict[str, Any]]]:
+    """Return the evidence as groups of pictures, each with its class, its part and where it came from."""
     if images is None:
         return []
-    return [[_picture(images, row) | {"remark": problem.remarks.get(row, "")} for row in group] for group in problem.groups]
+    return [[_picture(images, row) | {"remark": problem.remarks.get(row, ""), "part": part_of.get(row, "")} for row in group] for group in problem.groups]
 
 
 def _picture(images: ImageSet, row: int) -> dict[str, Any]:
