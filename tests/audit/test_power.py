@@ -44,7 +44,7 @@ def test_few_test_images_are_a_warning_that_names_the_smallest_class(digits: Ima
     (problem,) = test_size(material(digits.take(np.setdiff1d(np.arange(len(digits)), np.concatenate([nines[4:], others[200:]])))))
     assert (problem.check, problem.severity) == ("test-size", "warning")
     assert "must differ by" in problem.sentence
-    assert "Of class 9 there are only 4" in problem.sentence
+    assert "Class “9” has 4 test images" in problem.sentence
     assert problem.numbers["paired_at_90%"] < problem.numbers["unpaired_at_90%"]
 
 

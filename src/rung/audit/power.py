@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.audit.material import Material
 from rung.audit.problem import Problem
-from rung.words import count, percent, points
+from rung.words import count, percent, plural, points, quoted
 
 NAME: Final = "test-size"
 LEVEL: Final = 0.95
@@ -33,7 +33,7 @@ def test_size(material: Material) -> list[Problem]:
     smallest = int(of_class.argmin())
     numbers["smallest_class_images"] = int(of_class[smallest])
     few = (
-        f" Of class {material.images.classes[smallest]} there {'is' if of_class[smallest] == 1 else 'are'} only {of_class[smallest]}: its own accuracy is hardly known."
+        f" Class {quoted(material.images.classes[smallest])} has {plural(int(of_class[smallest]), f'{name} image')}: its own accuracy is hardly known."
         if of_class[smallest] < _FEW
         else ""
     )
