@@ -157,7 +157,7 @@ def test_parts_come_as_given_and_classes_keep_their_order() -> None:
 
 
 def test_a_class_without_images_is_named() -> None:
-    with pytest.raises(DataError, match="1 classes have no image: 1; leave them out with"):
+    with pytest.raises(DataError, match="1 class has no image: 1; leave them out with"):
         from_arrays(noise(3, 8, 8), [0, 2, 2])
 
 

@@ -154,7 +154,7 @@ def test_columns_that_fit_twice_name_the_option(head: tuple[str, ...], message: 
         ("path,label\nimg/0.png,0.5\nimg/1.png,1.5\n", r"holds 0\.5, which is not a whole number"),
         ("path,label\nimg/0.png,1\nimg/1.png,2\n", r"labels of x\.csv run from 1 to 2, expected 0\.\.1: subtract 1 from each; .*write them as words"),
         ("path,label\nimg/0.png,-1\nimg/1.png,0\n", r"labels \(the labels of .*x\.csv\) run from -1 to 0, expected whole numbers from 0"),
-        ("path,label\nimg/0.png,0\nimg/1.png,2\n", "1 classes have no image: 1"),
+        ("path,label\nimg/0.png,0\nimg/1.png,2\n", "1 class has no image: 1"),
         ("5,0,0,0,1\n6,1,1,0,1\n", "the first line of .* holds numbers: it should name the columns"),
     ],
 )

@@ -23,6 +23,7 @@ from rung.data.twice import shared_with_train, without_contradictions
 from rung.data.unite import unite
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.recipe import Data, Layout, Pixels
+from rung.words import plural
 
 
 def load(data: Data, pixels: Pixels, *, progress: Progress | None = None, download_progress: Progress | None = None, cache: Cache | None = None) -> ImageSet:
@@ -119,6 +120,10 @@ def _pick(sources: list[Found], text: str) -> list[Found]:
     return [found.relabel(to, classes, coarse) for found in sources]
 
 
+def _have_no_image(classes: Sequence[str]) -> str:
+    return f"{plural(len(classes), 'class', 'classes')} {'has' if len(classes) == 1 else 'have'} no image"
+
+
 def _without_empty(sources: list[Found], allowed: bool) -> list[Found]:
     """Leave out classes that have no file at all. Raises: DataError where that is not allowed."""
     classes = sources[0].classes
@@ -127,7 +132,7 @@ def _without_empty(sources: list[Found], allowed: bool) -> list[Found]:
     if not empty:
         return sources
     if not allowed:
-        raise DataError(f"{len(empty)} classes have no image: {', '.join(empty[:20])}; leave them out with --set data.allow_empty_classes=true", "classes")
+        raise DataError(f"{_have_no_image(empty)}: {', '.join(empty[:20])}; leave them out with --set data.allow_empty_classes=true", "classes")
     kept = {name: (name,) for k, name in enumerate(classes) if k in used}
     names, to = naming.mapping(kept, classes)
     coarse = sources[0].coarse
@@ -165,7 +170,7 @@ def _check_classes(sources: list[Found]) -> list[str]:
             raise DataError(f"class '{classes[label]}' is in {where} but not in train: {did_you_mean(classes[label], trained)}", "classes")
         absent = [classes[k] for k in np.flatnonzero((counts[part] == 0) & (counts[TRAIN] > 0))]
         if counts[part].any() and absent:
-            warnings.append(f"{len(absent)} classes have no image in the {PARTS[part]} part: {', '.join(absent[:10])}")
+            warnings.append(f"{_have_no_image(absent)} in the {PARTS[part]} part: {', '.join(absent[:10])}")
     return warnings
 
 
