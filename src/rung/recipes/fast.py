@@ -43,7 +43,7 @@ def fast(facts: Facts = CIFAR) -> Recipe:
             learning_rate=0.1,
             label_smoothing=0.1,
             schedule="one_cycle",
-            warmup_fraction=0.1,
+            warmup_fraction=0.25,
             keep="last",
             evaluation_views="mirror_shift" if facts.mirrored else "shift",
         ),
