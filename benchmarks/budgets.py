@@ -4,7 +4,7 @@
 
 trains with the settings of the budget (chosen on the validation part; all 50,000 images are fitted on, so nothing is chosen here), opens the test part
 once for each seed, adds dated rows to benchmarks/budgets.jsonl and writes the table of all rows into benchmarks/README.md. Charged is all that a run does
-from its call to its kept weights (reading the images, checks, fitting the stem, training); the answers to the test images are timed apart, imports are not charged.
+from its call to its kept weights (reading the images, checks, fitting the stem, training). The answers to the test images are timed apart, imports not charged.
 """
 
 from __future__ import annotations
