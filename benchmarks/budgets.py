@@ -29,7 +29,7 @@ START, END = "<!-- budgets -->", "<!-- /budgets -->"
 WHOLE: Final = {"split.fit_on": "train+validation"}
 BUDGETS: Final[dict[int, dict[str, Any]]] = {  # seconds: settings
     45: {"train.epochs": 3},
-    120: {"train.epochs": 6, "network.filters": [32, 96, 128]},
+    120: {"train.epochs": 6},
 }
 
 
