@@ -29,6 +29,7 @@ from rung.data.known import Known, content_of, fresh, identify, same_bytes
 from rung.data.sniff import extension_fits
 from rung.data.table import Table, block_files, open_table, read_block, replace_records, seal, write_block
 from rung.errors import ResourceError, RunError
+from rung.heap import freed_kept
 from rung.recipe import Pixels
 from rung.store import atomic, lock
 from rung.store.values import now
@@ -79,7 +80,7 @@ def gather(job: Job, cache: Cache | None) -> Gathered:
     Raises: DataError where no file is at fault, ResourceError where memory runs out.
     """
     started = time.monotonic()
-    with _pool() as pool, ExitStack() as stack:
+    with _pool() as pool, freed_kept(), ExitStack() as stack:
         shelf = _Shelf(job, pool, cache, stack)
         table = shelf.attempt(shelf.find)
         pile = _Pile()

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final
 
 import torch
 
+from rung.heap import freed_kept
 from rung.recipe import Compute
-
-# glibc's names for what mallopt sets, from malloc.h, and its defaults (mallopt(3)).
-_TRIM_THRESHOLD: Final = -1
-_MMAP_THRESHOLD: Final = -3
-_DEFAULT_THRESHOLD: Final = 128 * 1024
-_KEPT: Final = 2**30
 
 
 @contextlib.contextmanager
@@ -35,17 +28,16 @@ def computing(compute: Compute) -> Iterator[None]:
     threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark
     deterministic, only_warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(int(compute.threads))
-    _keep_freed(_KEPT)
     if compute.exact and compute.device.startswith("cuda"):
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False  # it chooses among algorithms by the clock
     try:
-        yield
+        with freed_kept():
+            yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
         torch.backends.cudnn.benchmark = benchmark
-        _keep_freed(_DEFAULT_THRESHOLD)
 
 
 @contextlib.contextmanager
@@ -76,16 +68,3 @@ def stop_signals() -> Iterator[Callable[[], int | None]]:
             signal.signal(number, handler)
     if received:
         signal.raise_signal(received[0])
-
-
-def _keep_freed(threshold: int) -> None:
-    """Let glibc give memory back to the system only from blocks of so many bytes, from now on; other C libraries are left as they are.
-
-    A step frees all its maps and the next one asks for them anew. Given back and mapped again, each page is cleared each time: a tenth of a training.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        for parameter in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
-            library.mallopt(parameter, threshold)
-        if threshold == _DEFAULT_THRESHOLD:
-            library.malloc_trim(0)
