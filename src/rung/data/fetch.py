@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -90,8 +91,9 @@ def download(url: str, target: Path, md5: str, progress: Progress | None = None)
                     _check(url, part, md5)
                     os.replace(part, target)
             finally:
-                if part.exists() and not part.stat().st_size:
-                    part.unlink()
+                with contextlib.suppress(FileNotFoundError):  # another that waited may have removed it
+                    if not part.stat().st_size:
+                        part.unlink()
     except OSError as error:
         raise DataError(f"it could not be written to {target} ({error.strerror})") from None
 
