@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import rung
 from benchmarks.planted import KINDS
 from rung.audit import check as checks
 from rung.audit.problem import Problem
@@ -36,16 +35,6 @@ def found(images: ImageSet, *names: str) -> list[Problem]:
     splits = Splits(*(rows_of(images, part) for part in (TRAIN, VALIDATION, TEST)), "as given")
     wanted = {name: checks.CHECKS[name] for name in names}
     return list(checks.check(images, splits, find_twins(images), checks=wanted).problems)
-
-
-@pytest.fixture(scope="module")
-def digits() -> ImageSet:
-    """The 1,797 digits in an order of their own, the last 400 as test part, 200 before them as validation part."""
-    images = rung.load("digits")
-    images = images.take(np.random.default_rng(0).permutation(len(images)))
-    parts = np.zeros(len(images), np.int8)
-    parts[-400:], parts[-600:-400] = TEST, VALIDATION
-    return replace(images, parts=parts)
 
 
 def many_copies(images: ImageSet) -> ImageSet:

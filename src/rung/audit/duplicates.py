@@ -8,12 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from rung.audit.material import Material, across, shown
-from rung.audit.problem import Problem, Severity
+from rung.audit.material import Material, across, of_share, shown
+from rung.audit.problem import Problem
 from rung.data.imageset import PARTS
 from rung.words import percent, plural
 
-_GRAVE: Final = 0.25  # share of a part that has twins in train, above which its scores mean nothing
 _SOME: Final = 0.01  # share of rows with a twin in their own part, above which they weigh
 _WORDS: Final = {
     True: ("exact-duplicates", "equal to an image", "equal images"),
@@ -80,7 +79,7 @@ def _between_parts(material: Material, pairs: npt.NDArray[np.int64], exact: bool
         rows = np.unique(between[part[between] == PARTS.index(high)])
         total = len(getattr(material.splits, high))
         share = len(rows) / total
-        severity: Severity = "error" if share >= _GRAVE else "warning"
+        severity = of_share(share)
         if low == "train":
             advice = (
                 f"Scores on {high} lean to the optimistic side; those without these images stand beside them. "

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import numpy.typing as npt
 
 from rung.audit import bursts
-from rung.audit.material import SHOWN, Material, shown
-from rung.audit.problem import Problem, Severity
+from rung.audit.material import SHOWN, Material, of_share, shown
+from rung.audit.problem import Problem
 from rung.data.imageset import PARTS
 from rung.words import percent, plural
-
-_GRAVE: Final = 0.25  # share of a part that has company in an earlier one, above which its scores mean nothing; as for duplicates
 
 
 def together(material: Material) -> list[Problem]:
@@ -34,7 +30,7 @@ def crossing(material: Material) -> list[Problem]:
         theirs = part == high
         rows = int((np.isin(groups, both) & theirs).sum())
         share = rows / int(theirs.sum())
-        severity: Severity = "error" if share >= _GRAVE else "warning"
+        severity = of_share(share)
         evidence = [(_first(groups, part, group, low), _first(groups, part, group, high)) for group in both[:SHOWN]]
         problems.append(
             Problem(

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.audit.probe import Probe, build
-from rung.audit.problem import Problem
+from rung.audit.problem import Problem, Severity
 from rung.data.imageset import PARTS, ImageSet
 from rung.data.split import Splits
 from rung.data.twins import Twins
 
+_GRAVE: Final = 0.25
 SHOWN: Final = 12  # groups of rows that a problem carries as evidence, at most
 
 
@@ -47,6 +48,11 @@ class Misplaced:
 
     positions: npt.NDArray[np.int64]
     problem: Problem
+
+
+def of_share(share: float) -> Severity:
+    """Return how grave it is that a share of a part is known from an earlier one, 0..1: from a quarter on its scores mean nothing."""
+    return "error" if share >= _GRAVE else "warning"
 
 
 def across(pairs: npt.NDArray[np.int64], part: npt.NDArray[np.int8]) -> Iterator[tuple[str, str, npt.NDArray[np.int64]]]:

@@ -33,3 +33,8 @@ def changed(texts: Iterable[str] | None, strict: bool = False) -> dict[str, Any]
     from rung.recipe import setting
 
     return dict(setting(text) for text in texts or ()) | ({"data.strict": True} if strict else {})
+
+
+def one_or_all(sources: list[str]) -> Any:
+    """Return a single source by itself, for it may be a run's recipe.toml, and several as they are."""
+    return sources[0] if len(sources) == 1 else sources

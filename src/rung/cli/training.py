@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import AsJson, CheckpointSeconds, Classes, Exact, Grey, RecipeName, Root, RunName, Seed, Settings, Size, Sources, Strict, changed
+from rung.cli.options import (
+    AsJson,
+    CheckpointSeconds,
+    Classes,
+    Exact,
+    Grey,
+    RecipeName,
+    Root,
+    RunName,
+    Seed,
+    Settings,
+    Size,
+    Sources,
+    Strict,
+    changed,
+    one_or_all,
+)
 from rung.cli.runs import where
 from rung.cli.stopping import begun
 from rung.store.run import DEFAULT_ROOT
@@ -33,10 +49,9 @@ def preflight(
     """
     from rung import display, workbench
 
-    source: Any = data[0] if len(data) == 1 else data
     with display.bars(quiet=as_json) as bars:
         found = workbench.preflight(
-            source,
+            one_or_all(data),
             recipe,
             settings=changed(settings, strict),
             seed=seed,
@@ -76,10 +91,9 @@ def train(
     begun.append(None)  # before the imports, which take seconds
     from rung import display, workbench
 
-    source: Any = data[0] if len(data) == 1 else data
     with display.bars(quiet=as_json) as bars:
         run = workbench.train(
-            source,
+            one_or_all(data),
             recipe,
             settings=changed(settings, strict) | ({"compute.exact": True} if exact else {}),
             seed=seed,

@@ -147,8 +147,8 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
         pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
     train = optimizers.resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
     size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
-    for side in (*recipe.augment.rising_sizes, size):  # what is too small for the network is refused now
-        network = build(recipe.network, classes=len(images.classes), channels=channels, size=min(side, size), seed=recipe.seed, own=own.network_factory())
+    for side in sorted({min(side, size) for side in (*recipe.augment.rising_sizes, size)}):  # what is too small for the network is refused now
+        network = build(recipe.network, classes=len(images.classes), channels=channels, size=side, seed=recipe.seed, own=own.network_factory())
     with explained(own):
         step_flops = 3 * flops(network, channels, size) * train.batch_size
     resolved = recipe.model_copy(
