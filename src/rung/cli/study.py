@@ -1,0 +1,1 @@
+"""The commands that study several runs at once."""
