@@ -143,6 +143,7 @@ def train(
     grey: bool = False,
     why: str = "",
     notes: str = "",
+    minutes: float | None = None,
     out: str | Path = DEFAULT_ROOT,
     name: str | None = None,
     network: Any = None,
@@ -160,6 +161,7 @@ def train(
     """Train a classifier in a new run folder, score it on train and validation, and write its report.
 
     data: names or paths, an ImageSet, or a recipe.toml that names its data. settings: {"train.epochs": 5}. seed: of every draw.
+    minutes: that training and its validations may take on this machine; turned into steps before the first one, and written into the run's recipe.
     out: the folder of runs; name: of this run's folder, which must not exist. network, loss, metrics, augmentations, callbacks: your own objects.
     observe(step) is called after each step, progress(done, total) while files are read, scoring(part, done, total) while the trained network answers
     a part, begun(run) when there is a run that could be resumed.
@@ -176,7 +178,7 @@ def train(
     run_store.check_new(Path(out), name)
     words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
     own = {"network": network, "loss": loss, "metrics": metrics, "augmentations": augmentations, "callbacks": callbacks}
-    prepared = ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey)
+    prepared = ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey, minutes=minutes)
     wanted = prepared.recipe
     run = run_store.create(Path(out), wanted.name, wanted.seed, name)
     try:

@@ -154,10 +154,10 @@ def test_mirroring_takes_turns() -> None:
 
 
 def test_sizes_rise_over_the_whole_training_and_evaluation_sees_all() -> None:
-    batches = made(40, Augment(rising_sizes=(4, 6, 8)), epochs=3)
+    batches = made(40, Augment(rising_sizes=(4, 6, 8)), total_steps=12)
     sides = [[batch.images.shape[-1] for batch in batches.training(epoch, 10)] for epoch in range(3)]
     assert sides == [[4] * 4, [6] * 4, [8] * 4]
-    two = replace(batches, epochs=2)
+    two = replace(batches, total_steps=8)
     assert [batch.images.shape[-1] for epoch in range(2) for batch in two.training(epoch, 10)] == [4, 4, 4, 6, 6, 6, 8, 8]
     assert [batch.images.shape[-1] for batch in two.training(1, 10, 2)] == [8, 8]
     assert {batch.images.shape[-1] for batch in batches.evaluation()} == {8}

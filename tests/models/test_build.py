@@ -4,11 +4,12 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from rung.errors import RecipeError
 from rung.models.build import ParameterCounts, build, flops, parameter_counts
 from rung.models.probe import evaluation_mode
-from rung.recipe import CNN, MLP, Network, OwnNetwork
+from rung.recipe import CNN, MLP, Fast, Network, OwnNetwork
 
 OWN = OwnNetwork(source="mine.py:Net")
 
@@ -165,6 +166,14 @@ def test_operations_by_hand() -> None:
     grouped = nn.Sequential(nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2), nn.Flatten(), nn.Linear(8 * 16, 3))
     assert flops(grouped, 4, 8) == 2 * (4 * 4 * 8 * 2 * 9 + 8 * 16 * 3)
     assert flops(nn.Flatten(), 3, 8) == 0
+
+
+@pytest.mark.parametrize("network", [CNN(filters=(4, 6), convolutions=2, dense=(7,), batch_norm="after_activation"), MLP(dense=(9, 5)), Fast(filters=(4, 8))])
+def test_operations_are_those_that_torch_counts(network: Network) -> None:
+    model = build(network, classes=5, channels=3, size=12, seed=0)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(torch.zeros(1, 3, 12, 12))
+    assert flops(model, 3, 12) == counter.get_total_flops() > 0
 
 
 def test_counting_operations_leaves_the_model_and_the_random_state() -> None:

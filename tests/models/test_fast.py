@@ -24,9 +24,8 @@ def correlated(count: int, channels: int) -> torch.Tensor:
 def test_the_stem_whitens_patches_and_gives_their_negatives_too(channels: int) -> None:
     model, images = made(channels), correlated(400, channels)
     model.fit_stem(images)
-    torch.nn.init.zeros_(model.stem.bias)
     answers = model.stem(images).detach().transpose(0, 1).flatten(1)
-    half = 4 * channels
+    half = min(4 * channels, 8)  # of twelve directions in colour the eight of most variance
     assert answers.shape[0] == 2 * half
     assert torch.allclose(answers[:half], -answers[half:])
     second_moment = answers[:half] @ answers[:half].T / answers.shape[1]

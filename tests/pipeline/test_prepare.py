@@ -43,7 +43,7 @@ def test_without_a_split_seed_the_parts_follow_the_seed_and_a_run_done_again_wit
     assert parts(again) == parts(first)
 
 
-OFF = {"split.folds", "train.clip_value", "train.clip_norm", "train.early_stopping"}  # not set means that there is none
+OFF = {"split.folds", "train.steps", "train.clip_value", "train.clip_norm", "train.early_stopping"}  # not set means that there is none
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,19 @@ def test_a_callback_sees_each_epoch_and_may_stop(digits: Any) -> None:
     assert result.stopped == "a callback stopped it after epoch 2"
 
 
+def test_steps_cut_the_last_epoch_short_and_end_the_schedule(digits: Any) -> None:
+    settings = {"train.schedule": "one_cycle", "train.keep": "last"}
+    steps_an_epoch = ready(digits).training().steps(17)
+    whole, rows = trained(digits, settings | {"train.steps": 2 * steps_an_epoch})
+    as_epochs, same_rows = trained(digits, settings | {"train.epochs": 2})
+    assert rows == same_rows
+    assert same(whole.weights, as_epochs.weights)
+    cut, rows = trained(digits, settings | {"train.steps": steps_an_epoch + 3})
+    assert [row["step"] for row in rows] == [steps_an_epoch, steps_an_epoch + 3]
+    assert rows[-1]["learning_rate"] == pytest.approx(0.01 / 250_000)
+    assert cut.stopped == f"all {steps_an_epoch + 3} steps were run"
+
+
 def test_32_images_are_over_fitted(digits: Any) -> None:
     few = digits.take(np.arange(0, 64))
     settings = {

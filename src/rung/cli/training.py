@@ -81,6 +81,9 @@ def train(
     name: Annotated[str | None, typer.Option(metavar="WORD", help="Name of the run's folder, which must not exist.")] = None,
     why: Annotated[str, typer.Option(metavar="TEXT", help="Why this run is made; stands in the report.")] = "",
     notes: Annotated[str, typer.Option(metavar="TEXT", help="Your own notes; stand in the report.")] = "",
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Train for so many minutes here: turned into steps before the first, written into the run's recipe.")
+    ] = None,
     out: Root = DEFAULT_ROOT,
     checkpoint_seconds: CheckpointSeconds = 30.0,
     exact: Exact = False,
@@ -103,6 +106,7 @@ def train(
             why=why,
             notes=notes,
             name=name,
+            minutes=minutes,
             out=out,
             observe=bars.step,
             progress=bars.reading,

@@ -67,7 +67,7 @@ class Batches:
 
     images: uint8 (N,C,H,W), channels last in memory; labels: int64 (N,); classes: how many there are;
     sources: where each row came from, for messages; evaluation_batch_size: how many small images are answered at once in evaluation mode;
-    epochs: of the whole training, for settings.rising_sizes; views: what evaluation answers each image by.
+    total_steps: of the whole training, for settings.rising_sizes; views: what evaluation answers each image by.
     """
 
     images: torch.Tensor | OnDisk
@@ -80,7 +80,7 @@ class Batches:
     own_augmentations: Sequence[Callable[..., Any]] = ()
     balanced: bool = False
     evaluation_batch_size: int = 500
-    epochs: int = 1
+    total_steps: int = 1
     views: Views = "one"
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ class Batches:
             # A balanced epoch can meet a row twice: its position keeps the two from being augmented alike.
             counters = torch.arange(start, end, device=rows.device) if self.balanced else rows
             batch = self._augmented(rows, keys.row_keys(stream, counters), keys.stream(self.seed, "mix", epoch * steps + step), self._mirrored(counters, epoch))
-            yield replace(batch, images=self._normalised(self._sized(batch.images, epoch * steps + step, self.epochs * steps)))
+            yield replace(batch, images=self._normalised(self._sized(batch.images, epoch * steps + step)))
 
     def _mirrored(self, counters: torch.Tensor, epoch: int) -> torch.Tensor | None:
         """Return which images are mirrored this epoch, bool (N,), where mirroring takes turns (Jordan, arXiv 2404.00498); None where chance decides."""
@@ -120,10 +120,10 @@ class Batches:
         first = keys.uniform(keys.row_keys(keys.stream(self.seed, "first mirrored"), counters), 0) < 0.5
         return first ^ bool(epoch % 2)
 
-    def _sized(self, images: torch.Tensor, step: int, steps: int) -> torch.Tensor:
-        """Shrink images to the size that is due at a step of all steps of the training."""
+    def _sized(self, images: torch.Tensor, step: int) -> torch.Tensor:
+        """Shrink images to the size that is due at a step of the training."""
         sizes = self.settings.rising_sizes
-        return shrink(images, sizes[step * len(sizes) // steps]) if sizes else images
+        return shrink(images, sizes[step * len(sizes) // self.total_steps]) if sizes else images
 
     def _augmented(self, rows: torch.Tensor, image_keys: torch.Tensor, mix_key: int, mirrored: torch.Tensor | None) -> Batch:
         labels = targets = self.labels[rows]

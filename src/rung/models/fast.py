@@ -10,7 +10,6 @@ from typing import Final, final
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from rung.errors import RecipeError
 from rung.models.contract import Classifier
@@ -18,6 +17,7 @@ from rung.models.plain import ACTIVATIONS
 from rung.recipe import Activation, Fast
 
 _PATCH: Final = 2  # pixels a side of the patches that the stem whitens
+_DIRECTIONS: Final = 8  # of the patches that are kept, those of most variance; in colour there are 12
 _EPSILON: Final = 5e-4  # added to the variances of patches, in units of normalised values
 _SCALE: Final = 1 / 9  # of the features: logits begin small (Jordan)
 _NORM_MOMENTUM: Final = 0.4  # share of the new value: a short training has no time for less
@@ -40,8 +40,8 @@ class FastCNN(Classifier):
                 f"network.filters = {list(network.filters)} halves the side {len(network.filters)} times, and the images have {size} pixels a side: "
                 f"give fewer blocks, or pixels.size = {least} or more"
             )
-        width = 2 * channels * _PATCH**2
-        self.stem = nn.Conv2d(channels, width, _PATCH)
+        width = 2 * min(channels * _PATCH**2, _DIRECTIONS)
+        self.stem = nn.Conv2d(channels, width, _PATCH, bias=False)  # nothing of it is trained, so no gradient has to reach it
         self.stem.weight.requires_grad = False
         self.activation = ACTIVATIONS[network.activation]()
         self.blocks = nn.Sequential()
@@ -58,9 +58,11 @@ class FastCNN(Classifier):
     @torch.no_grad()
     def fit_stem(self, images: torch.Tensor) -> None:
         """Make the stem's filters whiten the patches of these images, float (N,C,H,W), normalised as for training."""
-        patches = functional.unfold(images.double(), _PATCH).transpose(1, 2).reshape(-1, images.shape[1] * _PATCH**2)
+        across = images.double().unfold(2, _PATCH, 1).unfold(3, _PATCH, 1)  # (N,C,H-1,W-1,2,2)
+        patches = across.permute(0, 2, 3, 1, 4, 5).reshape(-1, images.shape[1] * _PATCH**2)
         variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
         filters = (directions / (variances.clamp_min(0) + _EPSILON).sqrt()).T.flip(0).reshape(-1, images.shape[1], _PATCH, _PATCH)
+        filters = filters[: len(self.stem.weight) // 2]
         self.stem.weight.copy_(torch.cat([filters, -filters]))
 
 

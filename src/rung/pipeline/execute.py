@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -92,7 +93,7 @@ def fit(prepared: Prepared, journal: Journal, observe: Observe | None = None, ne
         result = train(
             network,
             prepared.training(),
-            prepared.part("validation") if len(prepared.splits.validation) else None,
+            replace(prepared.part("validation"), views="one") if len(prepared.splits.validation) else None,  # more views cost as much as the training
             recipe.train,
             seed=recipe.seed,
             precision=recipe.compute.precision,

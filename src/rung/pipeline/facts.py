@@ -18,10 +18,10 @@ _ROWS: Final = 3_000  # training images that mirroring is judged on: half of the
 _LOST: Final = 0.1  # of what a probe knows above chance: mirroring that costs more changes what images say
 
 
-def following(recipe: object, images: ImageSet) -> Recipe | None:
-    """Return the recipe of this name as it follows these images, None where it is none that follows data."""
+def following(recipe: object, images: ImageSet, operations: float | None = None) -> Recipe | None:
+    """Return the recipe of this name as it follows these images and the operations there is time for, None where it is none that follows data."""
     make = FOLLOWING.get(recipe) if isinstance(recipe, str) else None
-    return make(facts_of(images)) if make else None
+    return make(replace(facts_of(images), operations=operations)) if make else None
 
 
 def facts_of(images: ImageSet) -> Facts:

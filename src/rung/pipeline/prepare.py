@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
 from rung.training import memory, optimizers
-from rung.training.schedules import warmup_fraction
+from rung.training.schedules import total_steps, warmup_fraction
 
 Progress = Callable[[int, int], None]
 
@@ -89,7 +89,7 @@ class Prepared:
         return self._batches(held(self.images.images, rows, self.device()), labels, rows)
 
     def _batches(self, images: torch.Tensor | OnDisk, labels: np.ndarray, rows: Rows) -> Batches:
-        return Batches(
+        batches = Batches(
             images,
             torch.from_numpy(np.ascontiguousarray(labels)).to(self.device()),
             len(self.images.classes),
@@ -100,9 +100,10 @@ class Prepared:
             own_augmentations=self.own.augmentations,
             balanced=self.recipe.train.sampling == "balanced",
             evaluation_batch_size=self.recipe.train.evaluation_batch_size,
-            epochs=self.recipe.train.epochs,
             views=self.recipe.train.evaluation_views,
         )
+        train = self.recipe.train
+        return replace(batches, total_steps=total_steps(train, batches.steps(train.batch_size)))
 
     def class_weights(self) -> torch.Tensor | None:
         """Return one weight a class, float32 (K,), or None; "balanced": inverse to its share of the training rows, mean 1 over rows."""
@@ -118,6 +119,11 @@ class Prepared:
                     raise RecipeError(f"train.class_weights names the class '{name}': {did_you_mean(name, classes)}")
             weights = np.array([wanted.get(name, 1.0) for name in classes])
         return torch.from_numpy(weights).float().to(self.device())
+
+
+def with_train(prepared: Prepared, **settings: Any) -> Prepared:
+    """Return the training with other fields of `train`."""
+    return replace(prepared, recipe=prepared.recipe.model_copy(update={"train": prepared.recipe.train.model_copy(update=settings)}))
 
 
 _STEM_IMAGES: Final = 5_000  # that the stem of a fast network is fitted on

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rung.data.imageset import ImageSet
 from rung.errors import RecipeError, RunError, did_you_mean
 from rung.pipeline import beforehand, execute, own_parts
 from rung.pipeline.facts import following
+from rung.pipeline.minutes import in_minutes, paced
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, Progress, load_images, prepare
 from rung.recipe import Recipe
@@ -75,8 +77,14 @@ def ready(
     classes: str | None,
     size: int | None,
     grey: bool,
+    minutes: float | None = None,
 ) -> Prepared:
-    """Return all that a training of these data by this recipe starts from, after what can be refused beforehand has been; own: objects passed in Python."""
+    """Return all that a training of these data by this recipe starts from, after what can be refused beforehand has been.
+
+    own: objects passed in Python; minutes: that the training may take, see `rung.pipeline.minutes`.
+    """
+    if minutes is not None:
+        _check_minutes(minutes, settings)
     start, base = _start_recipe(data, recipe)
     sources = [] if _is_recipe_file(data) else sources_of(data)
 
@@ -92,8 +100,21 @@ def ready(
     say_troubles(images, say)
     prepared = prepare(wanted, images, parts, say)
     beforehand.check(prepared)
+    if minutes is not None:
+        if followed := following(recipe, images, 60 * minutes * paced(prepared).operations):  # the time decides about the network too
+            wanted, parts = with_settings(followed)
+            prepared = prepare(wanted, images, parts, say)
+        prepared = in_minutes(prepared, minutes)
     _say_doubts(prepared, say)
     return prepared
+
+
+def _check_minutes(minutes: float, settings: Mapping[str, Any]) -> None:
+    if not 0 < minutes < math.inf:
+        raise RecipeError(f"minutes = {minutes}: give a number above 0, such as 2 or 0.5")
+    given = [key for key in ("train.epochs", "train.steps", "epochs", "steps") if key in settings]
+    if given:
+        raise RecipeError(f"minutes decide how long the training is, and so does {given[0]} = {settings[given[0]]}: leave one of the two out")
 
 
 def _say_doubts(prepared: Prepared, say: Callable[[str], None]) -> None:

@@ -192,6 +192,9 @@ class Train(Part):
     place: ClassVar[str] = "train"
 
     epochs: Count = Field(10, description="passes over the training rows, at most")
+    steps: Count | None = Field(
+        None, description="steps in all, in place of epochs: the last epoch may be cut short; what `--minutes` is turned into before the first step"
+    )
     batch_size: Count = Field(64, description="images a step")
     evaluation_batch_size: Count = Field(
         500, description="images answered at once in validation, scores and predictions; above 64 pixels a side so many fewer as need no more memory"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from rung.training.forward import half_precision, logits
 from rung.training.journal import Interrupted, Journal
 from rung.training.losses import Loss
 from rung.training.optimizers import Penalised, add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, penalised, restore_optimizers, set_rate
-from rung.training.schedules import Plateau, rate_factor
+from rung.training.schedules import Plateau, rate_factor, total_steps
 
 Row = dict[str, float | int]
 Metric = Callable[[Any, Any], float]
@@ -101,7 +102,7 @@ def train(
     if settings.learning_rate is None:
         raise RecipeError("train.learning_rate is not resolved: pass a number")
     steps_per_epoch = training.steps(settings.batch_size)
-    total_steps = settings.epochs * steps_per_epoch
+    steps_in_all = total_steps(settings, steps_per_epoch)
     optimizers, kernels = build_optimizers(model, settings), penalised(model, settings)
     average = _copy(model.state_dict()) if settings.ema_decay else {}
     progress, best = Progress(), None
@@ -112,18 +113,19 @@ def train(
 
     def save() -> None:
         if best is not None:
-            journal.save("best", best, {"step": progress.best_epoch * steps_per_epoch, "epoch": progress.best_epoch})
+            journal.save("best", best, {"step": min(progress.best_epoch * steps_per_epoch, steps_in_all), "epoch": progress.best_epoch})
         tensors, numbers = optimizer_tensors(optimizers)
         tensors |= _prefixed("model", model.state_dict()) | _prefixed("average", average)
         journal.save("last", tensors, {"step": progress.step, "progress": dataclasses.asdict(progress), "optimizers": numbers})
 
-    while not progress.stopped and (progress.step < total_steps or progress.seen):
+    while not progress.stopped and (progress.step < steps_in_all or progress.seen):
         # A training that was stopped in the validation after an epoch goes on with that validation: no step of the epoch is left.
         epoch = (progress.step - (progress.seen > 0)) // steps_per_epoch
         started = time.perf_counter()
         model.train()
-        for batch in training.training(epoch, settings.batch_size, progress.step - epoch * steps_per_epoch):
-            set_rate(optimizers, _rate(settings, progress.plateau, progress.step, total_steps, steps_per_epoch))
+        batches = training.training(epoch, settings.batch_size, progress.step - epoch * steps_per_epoch)
+        for batch in itertools.islice(batches, steps_in_all - progress.step):
+            set_rate(optimizers, _rate(settings, progress.plateau, progress.step, steps_in_all, steps_per_epoch))
             torch.manual_seed(keys.torch_seed(seed, "dropout", progress.step))
             with half_precision(batch.images.device, precision):
                 answers = model(batch.images)
@@ -145,10 +147,10 @@ def train(
             progress.loss_sum += losses.detach().double().sum().item()
             progress.correct += int((answers.detach().argmax(1) == batch.labels).sum())
             if observe:
-                observe(StepEnd(progress.step, total_steps, value.item()))
+                observe(StepEnd(progress.step, steps_in_all, value.item()))
             journal.after_step(save)
         trained = time.perf_counter()
-        rate = _rate(settings, progress.plateau, progress.step - 1, total_steps, steps_per_epoch)
+        rate = _rate(settings, progress.plateau, progress.step - 1, steps_in_all, steps_per_epoch)
         row = _training_row(progress, epoch + 1, rate, kernels)
         if validation is not None:
             try:
@@ -168,9 +170,13 @@ def train(
     if kept is None:
         raise RunError("train.keep = 'best' needs a validation part to choose on: give one, or keep = 'last'")
     model.load_state_dict(kept)
-    epochs_done = progress.step // steps_per_epoch
+    epochs_done = -(-progress.step // steps_per_epoch)
     weights = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in kept.items()}
-    return TrainResult(weights, progress.best_epoch if settings.keep == "best" else epochs_done, progress.stopped or f"all {epochs_done} epochs were run")
+    return TrainResult(weights, progress.best_epoch if settings.keep == "best" else epochs_done, progress.stopped or _all_were_run(settings, epochs_done))
+
+
+def _all_were_run(settings: Train, epochs: int) -> str:
+    return f"all {epochs} epochs were run" if settings.steps is None else f"all {settings.steps:,} steps were run"
 
 
 def _copy(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

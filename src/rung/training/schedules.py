@@ -43,6 +43,11 @@ def rate_factor(train: Train, step: int, total_steps: int, steps_per_epoch: int)
     return 1.0
 
 
+def total_steps(train: Train, steps_per_epoch: int) -> int:
+    """Return the steps of a training that nothing stops early."""
+    return train.steps if train.steps is not None else train.epochs * steps_per_epoch
+
+
 def warmup_fraction(train: Train) -> float:
     """Return the share of the steps in which the rate climbs: the recipe's own, else 0.3 for one_cycle and 0 for the others."""
     if train.warmup_fraction is not None:

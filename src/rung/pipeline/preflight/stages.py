@@ -19,12 +19,12 @@ from rung.pipeline.preflight import trainings, trial
 from rung.pipeline.preflight.judging import judge
 from rung.pipeline.preflight.trainings import Watched
 from rung.pipeline.preflight.views import views
-from rung.pipeline.prepare import Prepared
+from rung.pipeline.prepare import Prepared, with_train
 from rung.recipe import Fast, OwnNetwork
 from rung.training.forward import logits
 from rung.training.losses import Loss, build_loss
 from rung.training.process import computing, random_states_kept
-from rung.training.schedules import rate_factor
+from rung.training.schedules import rate_factor, total_steps
 
 Progress = Callable[[int, int], None]
 
@@ -99,7 +99,7 @@ def _as_stored(prepared: Prepared, run: Watched) -> Iterator[Outcome]:
     held = trial.held(prepared, sample)
     yield rows.pixels_kept(run.trace, run.held("train"), run.held("validation"), batches, held, pixels)
     viewed = sample[: trial.fewer(prepared, _VIEWED, _FEWEST_VIEWED)]
-    augmented = trial.with_train(trial.with_rows(prepared, viewed, viewed[:0]), sampling="each_once").training()
+    augmented = with_train(trial.with_rows(prepared, viewed, viewed[:0]), sampling="each_once").training()
     labels = np.tile(prepared.images.labels[viewed], 1 + prepared.recipe.augment.offline_copies)
     yield rows.labels_kept(batches, held, list(augmented.training(0, 64)), labels, pixels)
     if not len(splits.validation):
@@ -135,7 +135,7 @@ def _first_steps(prepared: Prepared) -> Iterator[Outcome]:
     train, trace = prepared.recipe.train, run.trace
     batches = trial.corner(prepared)
     per_epoch = batches.steps(train.batch_size)
-    total = per_epoch * train.epochs
+    total = total_steps(train, per_epoch)
     seen = [rate_factor(train, step, total, per_epoch) for step in range(max(len(trace.losses), 1))]
     planned = [rate_factor(train, int(step), total, per_epoch) for step in np.linspace(0, total - 1, min(total, _SAMPLED_STEPS))]
     course = float(np.mean(planned) / np.mean(seen)) if np.mean(seen) else 0.0
@@ -148,7 +148,7 @@ def _first_steps(prepared: Prepared) -> Iterator[Outcome]:
         return
     viewed = trial.fewer(prepared, _VIEWED, _FEWEST_VIEWED)
     chosen = trial.some(prepared.images, prepared.splits.train, viewed, "viewed", prepared.recipe.seed)
-    made = views(trial.with_train(trial.with_rows(prepared, chosen, chosen[:0]), sampling="each_once"))
+    made = views(with_train(trial.with_rows(prepared, chosen, chosen[:0]), sampling="each_once"))
     seen_images = [forward.images for forward in trace.forwards if forward.training]
     if seen_images:
         yield augmenting.acts(made, _changed_share(prepared, batches, seen_images), sum(map(len, seen_images)))
@@ -181,7 +181,7 @@ def _augmentation(prepared: Prepared) -> Iterator[Outcome]:
     if not settings and not prepared.own.augmentations:
         yield skipped("augmentation-keeps-labels", "The recipe has no augmentation that should keep labels.")
         return
-    judged = judge(trial.with_train(prepared, sampling="each_once"))
+    judged = judge(with_train(prepared, sampling="each_once"))
     if isinstance(judged, str):
         yield skipped("augmentation-keeps-labels", f"The small network that judges could not be fitted: {judged}")
     else:

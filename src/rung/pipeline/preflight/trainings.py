@@ -17,7 +17,7 @@ from rung.evaluate.predictions import Predictions
 from rung.own import Own
 from rung.pipeline import execute, own_parts
 from rung.pipeline.preflight import trial
-from rung.pipeline.prepare import Prepared
+from rung.pipeline.prepare import Prepared, with_train
 from rung.training.journal import NoJournal
 from rung.training.loop import EpochEnd, TrainResult
 
@@ -82,14 +82,14 @@ def few_rows(prepared: Prepared) -> Watched:
     fitted = trial.some(prepared.images, splits.train, 3 * batch + max(2, batch // 2), "few fitted", seed)
     chosen = trial.some(prepared.images, splits.validation, trial.fewer(prepared, _FEW_CHOSEN, _SMALLEST), "few chosen", seed)
     small = trial.undisturbed(trial.unaugmented(trial.with_rows(prepared, fitted, chosen)))
-    return watched(trial.with_train(small, epochs=_FEW_EPOCHS, batch_size=batch, sampling="each_once"))
+    return watched(with_train(small, epochs=_FEW_EPOCHS, batch_size=batch, sampling="each_once"))
 
 
 def first_steps(prepared: Prepared) -> Watched:
     """Train the first steps of the training that was asked for, with all its rows, its augmentation and its schedule."""
     steps = min(max(trial.fewer(prepared, _FIRST_IMAGES, 1) // prepared.recipe.train.batch_size, _FEWEST_STEPS), _MOST_STEPS)
     few = replace(prepared, splits=replace(prepared.splits, validation=prepared.splits.validation[:_FIRST_CHOSEN]))
-    quiet = trial.with_train(few, metrics=(), callbacks=(), early_stopping=None)
+    quiet = with_train(few, metrics=(), callbacks=(), early_stopping=None)
     return watched(replace(quiet, own=replace(quiet.own, metrics=(), callbacks=())), steps)
 
 
@@ -107,7 +107,7 @@ def one_batch(prepared: Prepared) -> tuple[list[Try], Watched]:
     tries: list[Try] = []
     for factor in _FACTORS:
         batch = replace(batch, own=replace(batch.own, callbacks=(Own("learned", _until_learned(prepared.recipe.train.monitor), "", ""),)))
-        run = watched(trial.with_train(batch, epochs=_BATCH_STEPS, batch_size=len(chosen), learning_rate=rate * factor), loosened=True)
+        run = watched(with_train(batch, epochs=_BATCH_STEPS, batch_size=len(chosen), learning_rate=rate * factor), loosened=True)
         last = run.trace.rows[-1] if run.trace.rows else {"train_accuracy": 0.0, "train_loss": float("nan")}
         tries.append(Try(factor, len(run.trace.losses), last["train_accuracy"], last["train_loss"]))
         if last["train_accuracy"] >= LEARNT or run.trace.stopped:
@@ -145,7 +145,7 @@ def permuted_labels(prepared: Prepared, factor: float) -> tuple[Trace, Predictio
     both = trial.with_rows(prepared, fitted, asked)
     mixed = both.images.labels[keys.permutation(seed, "preflight labels", 0, len(both.images))]
     ready = trial.unbounded(trial.undisturbed(trial.unaugmented(trial.with_labels(both, mixed))))
-    ready = trial.with_train(
+    ready = with_train(
         ready,
         epochs=trial.fewer(prepared, _PERMUTED_EPOCHS, _FEWEST_EPOCHS),
         batch_size=min(trial.fewer(prepared, _PERMUTED_BATCH, _SMALLEST), len(fitted)),

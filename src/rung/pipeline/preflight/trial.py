@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from rung.data.batches import Batches
 from rung.data.imageset import ImageSet, pixel_digests
 from rung.data.split import Splits
 from rung.own import Own
-from rung.pipeline.prepare import Prepared
+from rung.pipeline.prepare import Prepared, with_train
 from rung.recipe import Augment
 
 Rows = npt.NDArray[np.int64]
@@ -63,11 +62,6 @@ def with_rows(prepared: Prepared, fitted: Rows, chosen: Rows) -> Prepared:
 def with_labels(prepared: Prepared, labels: Rows) -> Prepared:
     """Return the training with other labels, int64 (N,), for all its rows."""
     return replace(prepared, images=replace(prepared.images, labels=labels))
-
-
-def with_train(prepared: Prepared, **settings: Any) -> Prepared:
-    """Return the training with other fields of `train`."""
-    return replace(prepared, recipe=prepared.recipe.model_copy(update={"train": prepared.recipe.train.model_copy(update=settings)}))
 
 
 def with_augment(prepared: Prepared, augment: Augment, own: tuple[Own, ...] = ()) -> Prepared:
