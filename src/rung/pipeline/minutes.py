@@ -75,8 +75,10 @@ def _step_s(prepared: Prepared, size: int) -> float:
     return float(np.median(np.diff(ends)))
 
 
-def in_minutes(prepared: Prepared, minutes: float) -> Prepared:
+def in_minutes(prepared: Prepared, minutes: float, most_epochs: int | None = None) -> Prepared:
     """Return the training cut to as many steps as fit, with their validations, into the minutes on this machine as it is now.
+
+    most_epochs: where more would be of no use.
 
     Raises: RecipeError if not one step fits.
     """
@@ -85,6 +87,8 @@ def in_minutes(prepared: Prepared, minutes: float) -> Prepared:
     epoch_s = steps_per_epoch * pace.step_s + pace.validation_s
     epochs, rest_s = divmod(minutes * 60, epoch_s)
     steps = int(epochs) * steps_per_epoch + max(0, int((rest_s - pace.validation_s) / pace.step_s))
+    if most_epochs is not None:
+        steps = min(steps, most_epochs * steps_per_epoch)
     if steps < 1:
         raise RecipeError(
             f"{minutes:g} minutes are not enough for one step and a validation, which take {pace.step_s + pace.validation_s:.2g} s here: give more time"

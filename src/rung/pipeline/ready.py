@@ -101,10 +101,10 @@ def ready(
     prepared = prepare(wanted, images, parts, say)
     beforehand.check(prepared)
     if minutes is not None:
-        if followed := following(recipe, images, 60 * minutes * paced(prepared).operations):  # the time decides about the network too
-            wanted, parts = with_settings(followed)
+        if followed:  # the time decides about the network too
+            wanted, parts = with_settings(following(recipe, images, 60 * minutes * paced(prepared).operations) or followed)
             prepared = prepare(wanted, images, parts, say)
-        prepared = in_minutes(prepared, minutes)
+        prepared = in_minutes(prepared, minutes, wanted.train.epochs if followed else None)
     _say_doubts(prepared, say)
     return prepared
 
