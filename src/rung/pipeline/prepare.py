@@ -35,6 +35,7 @@ from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
 from rung.training import memory, optimizers
+from rung.training.process import usable_processors
 from rung.training.schedules import warmup_fraction
 
 Progress = Callable[[int, int], None]
@@ -220,7 +221,7 @@ def resolve_compute(compute: Compute, step_flops: float) -> Compute:
         precision = "bfloat16" if _computes_in_bfloat16(device) else "float32"
     threads = compute.threads
     if threads == "auto":
-        threads = _usable_processors() if step_flops >= _WORTH_THREADS else 1
+        threads = usable_processors() if step_flops >= _WORTH_THREADS else 1
     return Compute(device=name, precision=precision, threads=threads, exact=compute.exact)
 
 
@@ -243,7 +244,3 @@ def _computes_in_bfloat16(device: torch.device) -> bool:
     information = Path("/proc/cpuinfo")
     flags = information.read_text() if information.exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _usable_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,7 +14,7 @@ from torch import nn
 
 from rung import keys, own
 from rung.data.batches import Batch, Batches
-from rung.errors import RecipeError, RunError
+from rung.errors import DivergedError, RecipeError, RunError
 from rung.recipe import Train
 from rung.training.checkpoint import Checkpoint
 from rung.training.forward import half_precision, logits
@@ -96,7 +96,7 @@ def train(
     settings.learning_rate must be set. class_weights: float (K,) or None. The journal keeps checkpoints and rows; what it
     holds of an interrupted training leads to the same bits as if nothing had happened.
 
-    Raises: RunError at a loss or gradient that is not finite, before the optimizer steps; Interrupted when the journal is told to stop.
+    Raises: DivergedError at a loss or gradient that is not finite, before the optimizer steps; Interrupted when the journal is told to stop.
     """
     if settings.learning_rate is None:
         raise RecipeError("train.learning_rate is not resolved: pass a number")
@@ -130,13 +130,13 @@ def train(
             losses = _weighted(loss(answers.float(), batch.targets), batch.targets, class_weights)
             value = losses.mean()
             if not torch.isfinite(value):
-                raise RunError(_not_finite("loss", losses, batch, training, progress.step))
+                raise DivergedError(_not_finite("loss", losses, batch, training, progress.step))
             for optimizer in optimizers:
                 optimizer.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             add_l2_gradient(kernels)
             if not torch.isfinite(clip(model, settings)):
-                raise RunError(_not_finite("gradient", losses, batch, training, progress.step))
+                raise DivergedError(_not_finite("gradient", losses, batch, training, progress.step))
             for optimizer in optimizers:
                 optimizer.step()
             _update_average(average, model, settings.ema_decay)
@@ -264,7 +264,7 @@ def _validation_row(
             model.load_state_dict(present)
     mean_loss = loss(answers, validation.labels).double().mean().item()
     if not math.isfinite(mean_loss):
-        raise RunError(f"the validation loss is {mean_loss}: the training has diverged. Try a smaller train.learning_rate or train.clip_norm = 1.")
+        raise DivergedError(f"the validation loss is {mean_loss}: the training has diverged. Try a smaller train.learning_rate or train.clip_norm = 1.")
     row: Row = {
         "validation_loss": mean_loss,
         "validation_accuracy": (answers.argmax(1) == validation.labels).double().mean().item(),
