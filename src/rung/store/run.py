@@ -95,6 +95,11 @@ class Run:
         return self.folder / "source"
 
     @property
+    def members(self) -> Path:
+        """Where it is written which runs this one is the mean of; only an ensemble has it."""
+        return self.folder / "members.json"
+
+    @property
     def failure(self) -> Path:
         return self.folder / "failure.json"
 
