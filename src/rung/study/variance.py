@@ -51,6 +51,12 @@ def pool(differences: Floats) -> Pool:
     return Pool(mean, min(_prior_freedom(variances, freedom), _BORROWED * float(freedom.max())), most)
 
 
+def expected_freedom(seeds: int, candidates: int) -> float:
+    """Return the degrees of freedom of a step whose networks are all equally noisy."""
+    own = seeds - 1
+    return max(own, min((1 + _BORROWED) * own, candidates * own / (1 + (candidates - 1) * _SHARED)))
+
+
 def _pooled_freedom(differences: Floats, there: npt.NDArray[np.bool_], freedom: Floats) -> float:
     """Return the degrees of freedom of the mean variance: (sum of d_j s_jj)^2 / sum of min(d_j, d_k) s_jk^2, each product without its bias.
 
