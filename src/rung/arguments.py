@@ -61,6 +61,11 @@ def _several(value: Any) -> bool:
 
 _IN_MEMORY: Final = "; images in memory become one by rung.from_arrays"
 _RECIPE: Final = Expected("the name of a recipe, a recipe.toml, file.py:function or a Recipe", lambda v: _path(v) or isinstance(v, Recipe), RecipeError)
+_RUNS: Final = Expected(
+    "a list of runs, each a Run, its folder, its id, or the beginning of its id",
+    lambda v: _several(v) and all(_path(one) or isinstance(one, Run) for one in v),
+    RunError,
+)
 _OWN: Final = Expected("a list of your own functions or classes", _several, RecipeError)
 
 _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argument where one word means two things
@@ -75,6 +80,9 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "recipe_document.name": _RECIPE,
     "settings": Expected("a dictionary such as {'train.epochs': 5}", _settings, RecipeError),
     "run": Expected("a Run, its folder, its id, or the beginning of its id", lambda v: _path(v) or isinstance(v, Run), RunError),
+    "compare.runs": _RUNS,
+    "metric": Expected("the name of a metric, such as 'accuracy'", lambda v: isinstance(v, str), RecipeError),
+    "part": Expected("'train', 'validation' or 'test'", lambda v: v in ("train", "validation", "test"), RunError),
     "name": Expected("a word for the run's folder", lambda v: v is None or isinstance(v, str), RunError),
     "out": Expected("the path of a folder of runs", _path, RunError),
     "files": Expected("the path of an image or of a folder, or a list of such paths", _paths, DataError),

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from rung.data.describe import DataReport
     from rung.data.imageset import Reading
     from rung.pipeline.predicting import Answer
+    from rung.reports.copies import Table as Texts
     from rung.store.run import Run, RunSummary
+    from rung.study.compare import Comparison
     from rung.training.loop import StepEnd
     from rung.workbench import Opening
 
@@ -236,6 +238,30 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
         accuracies = (summary.validation_accuracy, summary.test_accuracy)
         shown = ["" if value is None else f"{100 * value:.1f} %" for value in accuracies]
         _add(table, summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or summary.failure or "")
+    _print_table(table)
+
+
+def comparison(found: Comparison, page: Path) -> None:
+    """Show scores, differences and errors in common of several runs, and where the page lies."""
+    from rung.reports import compare_findings, compare_page
+
+    _print_texts(compare_page.score_table(found))
+    if found.contrasts:
+        _output.print()
+        _print_texts(compare_page.difference_table(found))
+    _output.print(compare_findings.intervals(found), markup=False)
+    for one in found.differing:
+        _output.print(f"differs: {one.sentence}", markup=False)
+    sentences = (compare_findings.verdict(found), *compare_findings.differences(found), *compare_findings.errors(found), *found.notes)
+    for sentence in sentences:
+        _output.print(f"- {visible(sentence)}", markup=False)
+    _output.print(f"page: {page}", markup=False)
+
+
+def _print_texts(texts: Texts) -> None:
+    table = _table(*texts.headings, numbers=tuple(texts.numbers))
+    for row in texts.rows:
+        _add(table, *row)
     _print_table(table)
 
 
