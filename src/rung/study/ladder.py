@@ -30,8 +30,8 @@ class Candidate:
     settings: what it changes of the step's start. runs: ids of its runs, one for each of `seeds`, in the folder `runs` of the ladder.
     values: the metric on validation, one a seed, as it stands in scores.json (a loss is not negated); empty where nothing was run.
     macro_f1, gap: means over seeds; gap: training minus validation accuracy. parameters, flops (of one image, forwards): None where nothing was run.
-    dropped_after: how many seeds it had when racing dropped it. same_as: the candidate that is the same network, "step 2: 0.3" or a name of this
-    step; same_how: how that was seen: by its recipe before anything was trained, or by its weights afterwards.
+    dropped_after: how many seeds it had when racing dropped it. same_as: the one of this step that is the same network; same_how: how that was seen,
+    by its whole recipe before anything was trained, or by its weights and answers afterwards. failed: why its training diverged.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Candidate:
     dropped_after: int | None = None
     same_as: str = ""
     same_how: Literal["", "recipe", "weights"] = ""
+    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Ladder:
     steps: those that were begun, in order. settings: what the kept one changes of plan.recipe with plan.settings. winner: its name, "start" or
     "NAME of step N". ended: whether all steps of the plan are decided. fall: expected fall of the kept score from validation to test, None
     before the first decision. test: the last winner's and the start's opened test parts, empty before `rung ladder FILE --test`.
-    told: sentences about the whole ladder, such as a spent budget.
+    opened_after: how many steps the ladder had each time its test parts were opened. told: sentences about the whole ladder, such as a spent budget.
     """
 
     plan: Plan
@@ -107,6 +108,7 @@ class Ladder:
     ended: bool = False
     fall: Fall | None = None
     test: tuple[Tested, ...] = ()
+    opened_after: tuple[int, ...] = ()
     told: tuple[str, ...] = ()
     format: int = 1
 
@@ -114,7 +116,7 @@ class Ladder:
         """Return plain values in a fixed order; `ladder_from_json` gives an equal record back."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain = {"steps": [asdict(step) for step in self.steps], "test": [asdict(tested) for tested in self.test]}
-        return {"format": self.format, **values, **plain, "plan": self.plan.to_json(), "fall": self.fall and asdict(self.fall)}
+        return {"format": self.format} | values | plain | {"plan": self.plan.to_json(), "fall": self.fall and asdict(self.fall)}
 
 
 def ladder_from_json(values: Mapping[str, Any]) -> Ladder:
@@ -130,6 +132,7 @@ def ladder_from_json(values: Mapping[str, Any]) -> Ladder:
             "fall": plain["fall"] and Fall(**plain["fall"]),
             "test": tuple(Tested(**_tuples(tested)) for tested in plain["test"]),
             "told": tuple(plain["told"]),
+            "opened_after": tuple(plain["opened_after"]),
         }
     )
 

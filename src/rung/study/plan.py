@@ -152,10 +152,10 @@ def fields_of(table: object, where: str) -> Settings:
     return found
 
 
-def check_against(plan: Plan, start: Recipe) -> None:
+def fitted(plan: Plan, start: Recipe) -> Plan:
     """Check every candidate, the settings and the metric against the recipe that the ladder starts from, before anything is trained.
 
-    Raises: RecipeError naming the step and the candidate.
+    Returns the plan with all fields by their full names. Raises: RecipeError naming the step and the candidate.
     """
     if "seed" in plan.settings:
         raise RecipeError("settings: seed is set by the ladder: write seeds = [0, 1, 2] above the steps")
@@ -163,15 +163,37 @@ def check_against(plan: Plan, start: Recipe) -> None:
     if base.split.fit_on != "train":
         raise RecipeError("split.fit_on = 'train+validation' leaves no validation part to compare candidates on: leave it out")
     check_metric(plan.metric, base)
-    for number, step in enumerate(plan.steps, 1):
-        for choice in step.choices:
-            place = f"step {number} '{step.name}', candidate '{choice.name}'"
-            try:
-                changed = change(base, choice.settings)
-            except RecipeError as error:
-                raise RecipeError(f"{place}: {error}") from None
-            for name in choice.settings:
-                _check_free(_full_name(name, flat(changed)), place)
+    steps = [_fitted_step(f"step {number} '{step.name}'", step, base) for number, step in enumerate(plan.steps, 1)]
+    return plan.model_copy(update={"settings": _full_names(plan.settings, base), "steps": tuple(steps)})
+
+
+def _fitted_step(place: str, step: Step, base: Recipe) -> Step:
+    choices = []
+    for choice in step.choices:
+        at = f"{place}, candidate '{choice.name}'"
+        try:
+            settings = _full_names(choice.settings, change(base, choice.settings))
+        except RecipeError as error:
+            raise RecipeError(f"{at}: {error}") from None
+        for name in settings:
+            _check_free(name, at)
+        choices.append(choice.model_copy(update={"settings": settings}))
+    field = next(iter(choices[0].settings)) if step.field else ""
+    return step.model_copy(update={"choices": tuple(choices), "field": field})
+
+
+def changes(before: Plan, now: Plan) -> list[str]:
+    """Return what of a plan has changed since it was climbed last, as far as that makes trainings anew, in sentences."""
+    alike = ("data", "recipe", "settings", "seeds", "metric", "rule", "level", "tie_margin", "race")
+    differing = [name for name in alike if getattr(before, name) != getattr(now, name)]
+    said = [f"{', '.join(differing)} of the ladder changed since it was climbed last: every step is decided anew, and what has no run yet is trained"]
+    if differing:
+        return said
+    for number, (old, new) in enumerate(zip(before.steps, now.steps, strict=False), 1):
+        if (old.name, old.field, old.choices) != (new.name, new.field, new.choices):
+            what = f"is '{new.name}' now, and was '{old.name}'" if old.name != new.name else f"'{new.name}' changed"
+            return [f"step {number} {what} since the ladder was climbed last: from there on it is decided anew, and what has no run yet is trained"]
+    return []
 
 
 def _check_free(name: str, place: str) -> None:
@@ -180,8 +202,10 @@ def _check_free(name: str, place: str) -> None:
             raise RecipeError(f"{place}: {name} cannot be a step: it {reason}")
 
 
-def _full_name(given: str, known: Mapping[str, Any]) -> str:
-    return given if given in known else next((name for name in known if name.rpartition(".")[2] == given), given)
+def _full_names(settings: Settings, recipe: Recipe) -> Settings:
+    """Return settings by the full names of their fields: "epochs" is train.epochs."""
+    known = flat(recipe)
+    return {given if given in known else next(name for name in known if name.rpartition(".")[2] == given): value for given, value in settings.items()}
 
 
 def _step(number: int, given: object) -> Step:
