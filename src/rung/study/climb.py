@@ -16,16 +16,16 @@ import numpy as np
 from rung.errors import RecipeError, RunError
 from rung.study import referee, rules
 from rung.study.curse import Decided, expected_fall
-from rung.study.entrants import Entrant, Results
+from rung.study.entrants import Digests, Entrant, Results, shared_digests
 from rung.study.executor import Executor, Job
 from rung.study.ladder import RUNS, Ladder, LadderStep, Tested, write_ladder
-from rung.study.measured import Measured
 from rung.study.metrics import metric_named
 from rung.study.plan import START, Plan, Step
 from rung.study.resolved import Resolve
-from rung.words import duration, listing, plural, quoted
+from rung.words import duration, plural, quoted
 
 _LEAST: Final = 2  # seeds before anything can be said
+_FEWEST: Final = 30  # validation images that two must share to be compared on them
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,10 @@ class Climb:
             told += self._same_weights(entrants)
             alive = [one for one in candidates if not (one.failed or one.same_as)]
             decision = rules.Decision(START, f"{quoted(START)} stays: no candidate is left to compare with it.")
+            shared, alive, compared = self._comparable(start, alive)
+            told += compared
             if alive:
-                rows_told, measured = self._measured(start, alive, step)
-                told += rows_told
+                measured = [self.results.measured(one, shared) for one in (start, *alive)]
                 verdict = referee.judge(measured[0], measured[1:], step=number, level=self.plan.level, tie_margin=self.plan.tie_margin)
                 full = [one for one in (start, *alive) if not one.dropped]
                 decision = rules.decide(self.plan.rule, [self.results.standing(one) for one in full], verdict, self.plan.tie_margin, self.base)
@@ -190,11 +191,12 @@ class Climb:
     def _drop(self, entrants: Sequence[Entrant]) -> None:
         """Take those out of the race that cannot win any more."""
         start, *candidates = entrants
-        others = [one for one in candidates if one.seeds and not one.failed and one.same_how != "recipe"]
+        others = [one for one in candidates if not (one.failed or one.same_as)]
+        shared, others, _ = self._comparable(start, others)
         if not others:
             return
-        measured = [self.results.measured(one, images=False) for one in others]
-        hopeless = referee.hopeless(self.results.measured(start, images=False), measured, seeds=len(self.plan.seeds), tie_margin=self.plan.tie_margin)
+        measured = [self.results.measured(one, shared) for one in others]
+        hopeless = referee.hopeless(self.results.measured(start, shared), measured, seeds=len(self.plan.seeds), tie_margin=self.plan.tie_margin)
         for one in others:
             one.dropped = one.dropped or one.name in hopeless
 
@@ -241,20 +243,33 @@ class Climb:
                 told.append(f"{quoted(one.name)} gave the very weights and answers of {quoted(twin.name)} with every seed: what it changes does nothing here.")
         return told
 
-    def _measured(self, start: Entrant, alive: Sequence[Entrant], step: Step) -> tuple[list[str], list[Measured]]:
-        """Return what was measured of the start and the candidates, and on which images, where that has to be said."""
-        rows = self.results.identities(start)
-        changes_data = any(name.startswith(("data.", "pixels.")) for one in alive for name in one.change)
-        apart = [one for one in alive if not np.array_equal(self.results.identities(one), rows)] if changes_data else []
-        told = []
-        if apart:
-            told.append(
-                f"The validation images of {listing([quoted(one.name) for one in apart])} are not those of the start: they cannot be paired, so it is compared "
-                "over seeds only."
-            )
-        elif changes_data:
-            told.append(f"All were scored on the same {len(rows):,} validation images, paired by what they are, whatever the step made of them.")
-        return told, [self.results.measured(one, images=one not in apart) for one in (start, *alive)]
+    def _comparable(self, start: Entrant, others: list[Entrant]) -> tuple[Digests | None, list[Entrant], list[str]]:
+        """Return the validation images that the start and the candidates are compared on, None for all; the candidates that can be; and what is to be said.
+
+        All validate on the same images unless the step changes what is loaded: parts that rung draws come out otherwise for other images.
+        """
+        if not any(name.startswith(("data.", "pixels.", "split.")) for one in others for name in one.change):
+            return None, others, []
+        mine = self.results.digests(start)
+        each = {one.name: self.results.digests(one) for one in others}
+        if all(np.array_equal(found, mine) for found in each.values()):
+            return None, others, [f"All were scored on the same {len(mine):,} validation images, paired by what they are, whatever the step made of them."]
+        shared, near, told = mine, [], []
+        for one in others:
+            if len(found := shared_digests([shared, each[one.name]])) >= _FEWEST:
+                shared = found
+                near.append(one)
+            else:
+                told.append(
+                    f"{quoted(one.name)} cannot be compared: too few of its {len(each[one.name]):,} validation images are those of the others. Data that bring "
+                    "their own validation part have the same in every step."
+                )
+        if near and self.results.metric.whole is None:
+            told.append(f"The validation images differ, and {self.plan.metric} cannot be paired: the intervals are over seeds only.")
+            return None, near, told
+        if near:
+            told.append(f"The validation images differ: compared on the {len(shared):,} that all have, of the start's {len(mine):,}.")
+        return shared, near, told
 
 
 def _with_tests(ladder: Ladder, before: Ladder | None) -> Ladder:

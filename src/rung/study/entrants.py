@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from rung.study.measured import Measured
 from rung.study.metrics import Metric
 from rung.study.resolved import Resolved
 from rung.study.rules import Standing
+
+Digests = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -91,8 +94,13 @@ class Results:
             raise RunError(f"{self.run(key).scores} has no {self.metric.name} of {part}: look at that run, or choose another metric")
         return float(found["value"])
 
-    def answers(self, key: str) -> Predictions:
-        return answers.load(self.run(key).predictions("validation"))
+    def answers(self, key: str, shared: Digests | None = None) -> Predictions:
+        """Return a run's answers to its validation images, or to those `shared`, in the order of digests and labels."""
+        found = answers.load(self.run(key).predictions("validation"))
+        if shared is not None:
+            found = found.take(np.isin(found.digests, shared))
+        order = np.lexsort((found.labels, found.digests))
+        return replace(found, **{name: getattr(found, name)[order] for name in ("logits", "labels", "rows", "digests")})
 
     def print(self, key: str) -> str:
         """Return what two runs share only if they are the same network with the same answers."""
@@ -100,20 +108,21 @@ class Results:
         weights = str(atomic.read_json(run.kept)["weights_sha256"])
         return weights + hashlib.sha256(atomic.read_bytes(run.predictions("validation"))).hexdigest()
 
-    def measured(self, one: Entrant, images: bool) -> Measured:
-        """Return what was measured of a candidate; images: each image's share too, in an order that is the same for equal sets of images."""
-        keys = [one.resolved.key(seed) for seed in one.seeds]
-        values = self.metric.sign * np.array([self.value(key) for key in keys])
-        of_images = self.metric.images if images else None
-        each = of_images and np.stack([self.metric.sign * of_images(found)[_order(found)] for found in map(self.answers, keys)])
-        shares = self.metric.name in ("accuracy", "balanced_accuracy", "macro_f1")
-        return Measured(one.name, one.resolved.parameters, one.resolved.flops, tuple(one.seeds), values, each, shares)
+    def measured(self, one: Entrant, shared: Digests | None = None) -> Measured:
+        """Return what was measured of a candidate; shared: the validation images that count, None: all.
 
-    def identities(self, one: Entrant) -> npt.NDArray[np.int64]:
-        """Return what the validation images of a candidate's first run are, int64 (N,2): digest and label, sorted."""
-        found = self.answers(one.resolved.key(one.seeds[0]))
-        identities: npt.NDArray[np.int64] = np.stack([found.digests, found.labels], axis=1)[_order(found)]
-        return identities
+        Images stand in an order that is the same for equal sets of images. One's own metric is read as it is, on all of them.
+        """
+        metric, keys = self.metric, [one.resolved.key(seed) for seed in one.seeds]
+        answers = [self.answers(key, shared) for key in keys] if metric.images or (metric.whole and shared is not None) else []
+        whole = [self.value(key) for key in keys] if shared is None or not metric.whole else [metric.whole(found) for found in answers]
+        images = metric.sign * np.stack([metric.images(found) for found in answers]) if metric.images else None
+        values = metric.sign * np.array(whole)
+        return Measured(one.name, one.resolved.parameters, one.resolved.flops, tuple(one.seeds), values, images, metric.share)
+
+    def digests(self, one: Entrant) -> Digests:
+        """Return the sorted digests of a candidate's validation images, int64 (N,)."""
+        return self.answers(one.resolved.key(one.seeds[0])).digests
 
     def standing(self, one: Entrant) -> Standing:
         keys = [one.resolved.key(seed) for seed in one.seeds]
@@ -149,6 +158,7 @@ class Results:
         return sum(f1) / len(f1), sum(gaps) / len(gaps)
 
 
-def _order(found: Predictions) -> npt.NDArray[np.int64]:
-    """Return the order that puts equal sets of images side by side, whatever their order in each run."""
-    return np.lexsort((found.labels, found.digests))
+def shared_digests(each: Sequence[Digests]) -> Digests:
+    """Return the digests that all have, each once: of an image that is there twice it is not known which is which."""
+    once = [values[counts == 1] for values, counts in (np.unique(digests, return_counts=True) for digests in each)]
+    return reduce(np.intersect1d, once)

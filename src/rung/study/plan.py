@@ -94,8 +94,8 @@ def plan_from_json(values: Mapping[str, Any]) -> Plan:
     return Plan(**{**values, "steps": steps})
 
 
-def read_plan(path: Path, settings: Mapping[str, Any] | None = None) -> Plan:
-    """Read a ladder file; `settings` are put over those of the file, for all candidates.
+def read_plan(path: Path, settings: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None) -> Plan:
+    """Read a ladder file; `fields` go over those of the file, `settings` over its settings.
 
     Raises: RecipeError naming what is wrong in it: see `plan_of`.
     """
@@ -108,7 +108,7 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None) -> Plan:
         raise RecipeError(f"{path} is not a TOML file: {error}") from None
     if not values:
         raise RecipeError(f'{path} is empty: a ladder needs data = ".." and at least one [[step]]; docs/ladder.md shows one')
-    return plan_of({"name": _word(path.stem), **values}, str(path), settings)
+    return plan_of({"name": _word(path.stem), **values, **(fields or {})}, str(path), settings)
 
 
 def plan_of(values: Mapping[str, Any], origin: str = "the ladder", settings: Mapping[str, Any] | None = None) -> Plan:
