@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from rung.study.metrics import METRICS
+from rung.study.metrics import METRICS, metric_named
 from rung.words import PERCENT, decimal, points
 
 
 def is_share(metric: str) -> bool:
     """Return whether a metric is a share 0..1, written in percent."""
-    return metric in METRICS and METRICS[metric].sign > 0
+    return metric_named(metric).share
 
 
 def name_text(metric: str) -> str:
