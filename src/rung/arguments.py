@@ -83,6 +83,14 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "runs": _RUNS,
     "ladder.steps": Expected("the path of a ladder file, or a list of steps, each a dictionary", lambda v: _path(v) or _several(v), RecipeError),
     "workers": Expected("how many trainings at once, or None for as many as processors", lambda v: v is None or isinstance(v, int), RunError),
+    "noise.data": Expected("the name or path of data, or a list of them", _paths, DataError),
+    "noise.recipe": Expected("the name of a recipe, a recipe.toml, or file.py:function", _path, RecipeError),
+    "seeds": Expected(
+        "how many seeds, or a list of them", lambda v: isinstance(v, int) or (_several(v) and all(isinstance(one, int) for one in v)), RecipeError
+    ),
+    "splits": Expected("how many other validation parts, or None", lambda v: v is None or isinstance(v, int), RecipeError),
+    "difference": Expected("a difference to be seen, or None", lambda v: v is None or _number(v), RecipeError),
+    "candidates": Expected("how many candidates a step has", lambda v: isinstance(v, int), RecipeError),
     "metric": Expected("the name of a metric, such as 'accuracy'", lambda v: isinstance(v, str), RecipeError),
     "part": Expected("'train', 'validation' or 'test'", lambda v: v in ("train", "validation", "test"), RunError),
     "name": Expected("a word for the run's folder", lambda v: v is None or isinstance(v, str), RunError),

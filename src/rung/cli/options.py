@@ -26,6 +26,7 @@ Root = Annotated[Path, typer.Option("--out", metavar="ROOT", help="The folder of
 Classes = Annotated[str | None, typer.Option("--classes", metavar="CLASSES", help="Pick, rename or merge classes: 'cat; dog' or 'pet=cat,dog; bird'.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Bring every image to grey.")]
 Size = Annotated[int | None, typer.Option("--size", metavar="PIXELS", min=1, help="Pixels a side after resizing.")]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", min=1, help="Trainings at once; if not given, as many as processors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", metavar="SECONDS", min=0, help="Seconds between checkpoints; changes no result.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that would be left out, and at the first warning of the data.")]

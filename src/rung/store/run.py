@@ -351,7 +351,7 @@ def _recipe_facts(run: Run) -> dict[str, Any]:
         raise RunError(f"{run.folder} has no recipe.toml: it ended before its first step, and may be deleted")
     try:
         recipe = tomllib.loads(run.read_recipe())
-        planned = recipe.get("train", {}).get("epochs")
+        planned = None if atomic.exists(run.members) else recipe.get("train", {}).get("epochs")
         return {"name": str(recipe.get("name", "")), "seed": recipe.get("seed"), "epochs_planned": planned}
     except (tomllib.TOMLDecodeError, AttributeError) as error:
         raise RunError(f"{run.recipe} is damaged: {error}") from error
