@@ -55,10 +55,16 @@ class Measured:
         """What it costs: parameters first, then FLOPs."""
         return self.parameters, self.flops
 
-    def take(self, seeds: Sequence[int]) -> Measured:
-        """Return the same candidate with these of its seeds, in this order. Raises RunError for a seed it has not."""
+    def rows(self, seeds: Sequence[int]) -> list[int]:
+        """Return where these seeds stand among its own. Raises RunError for a seed it has not."""
         missing = [str(seed) for seed in seeds if seed not in self.seeds]
         if missing:
             raise RunError(f"{self.name}: no score of seed {listing(missing)}; it has {listing([str(seed) for seed in self.seeds])}")
-        rows = [self.seeds.index(seed) for seed in seeds]
+        return [self.seeds.index(seed) for seed in seeds]
+
+    def take(self, seeds: Sequence[int]) -> Measured:
+        """Return the same candidate with these of its seeds, in this order. Raises RunError for a seed it has not."""
+        rows = self.rows(seeds)
+        if rows == list(range(len(self.seeds))):
+            return self
         return replace(self, seeds=tuple(seeds), values=self.values[rows], images=None if self.images is None else self.images[rows])

@@ -58,7 +58,7 @@ def noise_of(pilot: Measured, *, level: float = 0.95) -> Noise:
         raise RunError(f"{pilot.name}: a pilot needs two seeds or more to show its noise; got {n}")
     discordant = _discordant(pilot.images, level)
     images = pilot.images.shape[1] if pilot.images is not None else 0
-    least = math.sqrt(discordant.value / (2 * images)) if discordant else 0.0  # even were all images drawn anew for each seed
+    least = math.sqrt(discordant.value / (2 * images)) if discordant else 0.0  # what images that turn right and wrong by themselves do to a mean
     deviation = max(float(pilot.values.std(ddof=1)), least)
     if deviation == 0:
         raise RunError(f"{pilot.name}: all {n} seeds have the same score, which shows no noise; run more seeds, or another network for each seed")
@@ -164,8 +164,8 @@ def _power(ratios: Floats, seeds: int, candidates: int, error: float) -> Floats:
     freedom = expected_freedom(seeds, candidates)
     bar = float(stdtrit(freedom, 1 - error / 2))
     shift = ratios * math.sqrt(seeds / 2)
-    # Far beyond the bar the noncentral t is 1, and its series does not converge.
-    return np.where(shift > 40 + 20 * bar, 1.0, 1 - nctdtr(freedom, np.minimum(shift, 40 + 20 * bar), bar))
+    missed = nctdtr(freedom, shift, bar)
+    return 1 - np.where(np.isnan(missed) & (shift > bar), 0.0, missed)  # scipy gives no number for some chances below 1e-200
 
 
 def _smallest(deviations: Floats, seeds: int, candidates: int, error: float, power: float) -> float:

@@ -131,7 +131,8 @@ def pooled(start: Measured, candidates: Sequence[Measured]) -> Pool | None:
         raise RunError(f"a step needs candidates, each with a name of its own; got start {start.name} and {listing(names[1:]) or 'no candidate'}")
     table = np.full((len(candidates), len(start.seeds)), np.nan)
     for row, candidate in zip(table, candidates, strict=True):
-        row[[start.seeds.index(seed) for seed in start.take(candidate.seeds).seeds]] = candidate.values - start.take(candidate.seeds).values
+        columns = start.rows(candidate.seeds)
+        row[columns] = candidate.values - start.values[columns]
     table = table[np.nan_to_num(table).any(axis=1)]
     return pool(table) if len(table) and (~np.isnan(table)).sum(axis=1).max() > 1 else None
 
