@@ -51,8 +51,8 @@ _HOMES = {
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
-    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays", "ladder", "load",
-    "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "runs", "test", "train", "verify_ledger",
+    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays", "ladder",
+    "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "runs", "test", "train", "verify_ledger",
 ]  # fmt: skip
 
 

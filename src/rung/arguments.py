@@ -59,6 +59,10 @@ def _several(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def _whole_or_several(value: Any) -> bool:
+    return isinstance(value, int) or (_several(value) and all(isinstance(one, int) for one in value))
+
+
 _IN_MEMORY: Final = "; images in memory become one by rung.from_arrays"
 _RECIPE: Final = Expected("the name of a recipe, a recipe.toml, file.py:function or a Recipe", lambda v: _path(v) or isinstance(v, Recipe), RecipeError)
 _RUNS: Final = Expected(

@@ -38,6 +38,7 @@ _PLAIN_EVERY_S = 10.0
 _UNLIMITED = 1_000_000  # characters
 _LISTED = 20  # files of each kind that are named, of those left out or repaired
 _ON_THE_PAGE = ("level", "covers", "gap of training and validation", "macro F1", "flops")  # columns of a ladder's table that a terminal has no room for
+_IN_STEPS = ("same", "dropped")  # findings of a ladder that its steps have told already
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
 
@@ -298,7 +299,8 @@ def ladder(found: Ladder, folder: Path, file: Path) -> None:
         for sentence in (step.reason, *step.told):
             _output.print(f"{step.number} {visible(step.name)}: {visible(sentence)}", markup=False)
     for finding in ladder_findings.findings(found):
-        _output.print(f"- {visible(finding.sentence)}", markup=False)
+        if finding.kind not in _IN_STEPS:
+            _output.print(f"- {visible(finding.sentence)}", markup=False)
     if found.ended and not found.test:
         _output.print(f"The test part is sealed; when the ladder has all its steps: rung ladder {file} --test", markup=False)
     _output.print(f"page: {folder / PAGE}", markup=False)

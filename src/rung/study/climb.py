@@ -32,11 +32,11 @@ _FEWEST: Final = 30  # validation images that two must share to be compared on t
 class Watch:
     """Who is told how far a climb is.
 
-    begun(step, steps, names): a step begins with these candidates; job(job, step, steps): a training took a step; decided(step): its record;
+    begun(number, steps, name, candidates): a step begins with these; job(job, step, steps): a training took a step; decided(step): its record;
     say(sentence): what there is to say.
     """
 
-    begun: Callable[[int, int, Sequence[str]], None] = lambda number, steps, names: None
+    begun: Callable[[int, int, str, Sequence[str]], None] = lambda number, steps, name, candidates: None
     job: Callable[[Job, int, int], None] = lambda job, step, steps: None
     decided: Callable[[LadderStep], None] = lambda step: None
     say: Callable[[str], None] = lambda sentence: None
@@ -93,7 +93,7 @@ class Climb:
         """Climb one step; kept: what the steps before it changed."""
         entrants, told = self._entrants(number, step, kept)
         start, *candidates = entrants
-        self.watch.begun(number, len(self.plan.steps), [one.name for one in entrants])
+        self.watch.begun(number, len(self.plan.steps), step.name, [one.name for one in entrants])
         whole = self._rounds(number, step, entrants)
         told += [f"{quoted(one.name)} has no score: {one.failed}" for one in candidates if one.failed]
         told += [f"Racing dropped {quoted(one.name)} after {plural(len(one.seeds), 'seed')}: it could not win any more." for one in candidates if one.dropped]
