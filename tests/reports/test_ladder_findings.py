@@ -123,9 +123,8 @@ def test_a_rule_of_another_kind_is_held_against_the_referee() -> None:
 @pytest.mark.parametrize(
     ("same_as", "how", "words"),
     [
-        ("3", "recipe", "the same network as “3” under another name (its recipe is the same)"),
-        ("step 1: 0.3", "weights", "the same network as “0.3” of step 1 under another name (its weights came out the same)"),
-        ("start", "recipe", "the same network as the start under another name"),
+        ("3", "recipe", "the same network as “3” under another name (its whole recipe is the same)"),
+        ("start", "weights", "the same network as “start” under another name (its weights and answers came out the same)"),
     ],
 )
 def test_one_network_under_two_names_is_named(same_as: str, how: str, words: str) -> None:
@@ -153,9 +152,9 @@ def test_a_step_says_what_was_tried_and_why_it_ended_so() -> None:
         "The referee's reason.",
         "Rows differ.",
     ]
-    begun = step(verdict=None)  # type: ignore[arg-type]
-    begun = replace(begun, verdict=None, state="budget spent")
-    assert "Nothing is kept of this step: the budget was spent before all seeds had run." in said.step_sentences(ladder(begun), begun)
+    begun = replace(step(), verdict=None, state="budget spent", kept="start", reason="The budget is spent.")
+    assert said.step_sentences(ladder(begun), begun)[1:] == ["The budget is spent."]
+    assert not said.decided_steps(ladder(begun))
     empty = replace(begun, start=Candidate("start", {}), candidates=(Candidate("3", {}), Candidate("4", {})))
     assert said.step_sentences(ladder(empty), empty) == ["Not begun: 2 candidates to come."]
 

@@ -133,8 +133,7 @@ def unclear(ladder: Ladder) -> Iterator[Finding]:
     """Say, step by step, which candidates could not be told from the start, and how many seeds would tell the likeliest of them."""
     share = is_share(ladder.plan.metric)
     for step in decided_steps(ladder):
-        assert step.verdict is not None
-        open_ones = [one for one in step.verdict.differences if one.verdict == "cannot tell"]
+        open_ones = [one for one in step.verdict.differences if one.verdict == "cannot tell"] if step.verdict else []
         if not open_ones:
             continue
         best = max(open_ones, key=lambda one: one.estimate)
@@ -183,8 +182,8 @@ def same(ladder: Ladder) -> Iterator[Finding]:
     for step in ladder.steps:
         for one in step.candidates:
             if one.same_as:
-                how = "its recipe is the same" if one.same_how == "recipe" else "its weights came out the same"
-                sentence = f"{step_name(step)}: {quoted(one.name)} is the same network as {_same_text(one.same_as)} under another name ({how})."
+                how = "its whole recipe is the same" if one.same_how == "recipe" else "its weights and answers came out the same"
+                sentence = f"{step_name(step)}: {quoted(one.name)} is the same network as {quoted(one.same_as)} under another name ({how})."
                 yield Finding("same", sentence, {"step": step.number, "name": one.name, "same_as": one.same_as, "how": one.same_how})
 
 
@@ -220,10 +219,7 @@ def step_sentences(ladder: Ladder, step: LadderStep) -> list[str]:
         return [f"Not begun: {plural(len(step.candidates), 'candidate')} to come.", *step.told]
     tried = f"Tried {_some([quoted(one.name) for one in step.candidates])} against the start, {metric} {value_text(mean(step.start), share)}"
     changed = f"{tried}{f', changing {step.field}' if step.field else ''}: {plural(len(step.start.seeds), 'seed')} each."
-    if step.verdict is None:
-        why = "the budget was spent before all seeds had run" if step.state == "budget spent" else "it is not decided yet"
-        return [changed, f"Nothing is kept of this step: {why}.", *step.told]
-    beside = [] if step.reason == step.verdict.reason else [f"The referee: {step.verdict.reason}"]
+    beside = [f"The referee: {step.verdict.reason}"] if step.verdict and step.reason != step.verdict.reason else []
     return [changed, step.reason, *beside, *step.told]
 
 
@@ -239,8 +235,8 @@ def level_text(level: float) -> str:
 
 
 def decided_steps(ladder: Ladder) -> list[LadderStep]:
-    """Return the steps that were decided."""
-    return [step for step in ladder.steps if step.verdict is not None]
+    """Return the steps that were decided; one in which no candidate was left to compare has no verdict."""
+    return [step for step in ladder.steps if step.state == "decided"]
 
 
 def mean(one: Candidate) -> float:
@@ -251,12 +247,6 @@ def mean(one: Candidate) -> float:
 def step_name(step: LadderStep) -> str:
     """Name a step in a sentence: "Step 2, rate"."""
     return f"Step {count(step.number)}, {step.name}"
-
-
-def _same_text(same_as: str) -> str:
-    """Write what `Candidate.same_as` names: "step 2: 0.3", or a name of the same step."""
-    place, colon, name = same_as.partition(": ")
-    return f"{quoted(name)} of {place}" if colon and place.startswith("step ") else "the start" if same_as == START else quoted(same_as)
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -86,7 +86,7 @@ def _facts(ladder: Ladder) -> list[str]:
 
 
 def _state(step: LadderStep, one: Candidate) -> str:
-    if step.verdict is not None and one.name == step.kept:
+    if step.state == "decided" and one.name == step.kept:
         return "kept"
     if one.name == START:
         return "start"
@@ -207,8 +207,10 @@ def _outcome(step: LadderStep, one: Candidate, found: Difference | None) -> str:
     """Return in a word or two what became of a candidate."""
     if one.dropped_after is not None:
         return f"dropped after {plural(one.dropped_after, 'seed')}"
+    if one.failed:
+        return "no score: diverged"
     said = "" if found is None else found.verdict
-    if step.verdict is not None and one.name == step.kept:
+    if step.state == "decided" and one.name == step.kept:
         return f"kept{f': {said}' if said else ''}"
     return said or ("" if one.name == START else "not decided")
 
