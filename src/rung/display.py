@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rung.study.executor import Job
     from rung.study.ladder import Ladder
     from rung.study.noise import Pilot
+    from rung.study.robust import RobustReport
     from rung.training.loop import StepEnd
     from rung.workbench import Opening
 
@@ -317,6 +318,16 @@ def noise(found: Pilot) -> None:
     _output.print("in brackets: 95 % intervals, for the pilot is small itself")
     for sentence in sentences(found):
         _output.print(f"- {visible(sentence)}", markup=False)
+
+
+def robust(found: RobustReport, page: Path) -> None:
+    """Show how runs stand up to corrupted images, and where the page lies."""
+    from rung.reports import robust_page
+
+    _print_texts(robust_page.table(found))
+    for sentence in (robust_page.verdict(found), *robust_page.sentences(found)):
+        _output.print(f"- {visible(sentence)}", markup=False)
+    _output.print(f"page: {page}", markup=False)
 
 
 def _print_texts(texts: Texts) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rung.study.ladder import Ladder, LadderStep
     from rung.study.noise import Pilot
     from rung.study.plan import Plan
+    from rung.study.robust import RobustReport
 
 _FREED_S: Final = 10.0  # that the process of a killed study may take to be gone
 
@@ -228,6 +229,40 @@ def ensemble(
         made.discard()
         raise
     return made
+
+
+@checked
+def robust(
+    runs: Sequence[str | Path | Run],
+    *,
+    part: str = "validation",
+    images: int = 2_000,
+    data: ImageSet | None = None,
+    page: str | Path | None = None,
+    out: str | Path = DEFAULT_ROOT,
+    progress: Progress | None = None,
+    scoring: Scoring | None = None,
+) -> RobustReport:
+    """Ask finished runs about corrupted images, seven kinds at five strengths, and keep the answers in robust.json of each run; with `page`, write it as HTML.
+
+    part: "validation"; "test" only for runs that have opened it. images: at most so many, the same of every run. data: the ImageSet, for runs whose data were
+    passed in Python. What a run has answered before is not asked again.
+
+    Raises: RunError for a run without the part, or for runs that do not answer the same images.
+    """
+    from rung.pipeline import corrupting
+    from rung.reports import check_page, robust_page
+    from rung.study import entry
+    from rung.study import robust as robustness
+
+    if page is not None:
+        check_page.check_place(Path(page))
+    entries = entry.read_all([_found(run, out) for run in runs], least=1)
+    corrupting.check(entries, part)
+    found = robustness.report(corrupting.measured(entries, part, images, data, progress, scoring))
+    if page is not None:
+        _write(Path(page), robust_page.render(found, corrupting.sample(entries[0])))
+    return found
 
 
 def _found(run: str | Path | Run, out: str | Path) -> Run:

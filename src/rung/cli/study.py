@@ -140,3 +140,29 @@ def ensemble(
         average = "weights" if weights else "probabilities"
         run = studies.ensemble(runs, average=average, name=name, out=out, progress=bars.reading, scoring=bars.scoring)
     print_run(run, as_json)
+
+
+def robust(
+    runs: RunNames,
+    part: Part = "validation",
+    images: Annotated[int, typer.Option("--images", metavar="N", min=1, help="At most so many images, the same of every run.")] = 2_000,
+    page: Page = None,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Ask runs about corrupted images: blur, noise, shift, rotation, brightness, contrast and JPEG at five strengths.
+
+    Keeps the answers in robust.json of each run, and writes robust.html into its folder, for several runs into the folder of runs. The sealed test part
+    is never opened.
+    """
+    begun.append(SAVED)
+    from rung import display, studies
+    from rung.store.run import open_run
+
+    written = page or (open_run(runs[0], out).folder if len(runs) == 1 else out) / "robust.html"
+    with display.bars(quiet=as_json) as bars:
+        found = studies.robust(runs, part=part, images=images, page=written, out=out, progress=bars.reading, scoring=bars.scoring)
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "page": str(written)}))
+    else:
+        display.robust(found, written)

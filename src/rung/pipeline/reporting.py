@@ -97,6 +97,7 @@ def _files(run: Run) -> dict[str, str]:
         run.kept: "which weights these are, and why the training ended",
         run.predictions("train").parent: "the answers all scores are computed from",
         run.scores: "every score with its interval",
+        run.robust: "the answers to corrupted images (`rung robust`)",
         run.pictures: "the samples and mistakes of this page",
         run.source: "your own code that the run used",
         run.opening: "the line of the ledger for this test set",

@@ -74,10 +74,15 @@ def _bar(panel: Panel, bar: Bar, y: float) -> str:
     return body + f'<circle class="dot {hue(bar.hue)}" cx="{panel.x(bar.value):.1f}" cy="{y:.1f}" r="5"/>'
 
 
-def lines(drawn: Sequence[Line], title: str, x_name: str, y_text: Words | None = None, *, ceiling: float = math.inf, width: float = 400) -> str:
-    """Draw lines over whole numbers in one pair of axes, each colour once beside its right end; "" if there is no value."""
+def lines(
+    drawn: Sequence[Line], title: str, x_name: str, y_text: Words | None = None, *, ceiling: float = math.inf, floor: float = math.inf, width: float = 400
+) -> str:
+    """Draw lines over whole numbers in one pair of axes, each colour once beside its right end; "" if there is no value.
+
+    ceiling: above which no value can lie; floor: what the axis reaches down to at least, so that several panels can be compared.
+    """
     drawn = [line for line in drawn if any(map(math.isfinite, line.ys))]
-    ends = [v for line in drawn for v in (*line.ys, *line.low, *line.high) if math.isfinite(v)]
+    ends = [v for line in drawn for v in (*line.ys, *line.low, *line.high, floor) if math.isfinite(v)]
     if not ends:
         return ""
     xs = [x for line in drawn for x in line.xs]

@@ -100,6 +100,10 @@ class Run:
         return self.folder / "members.json"
 
     @property
+    def robust(self) -> Path:
+        return self.folder / "robust.json"
+
+    @property
     def failure(self) -> Path:
         return self.folder / "failure.json"
 

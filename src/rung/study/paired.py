@@ -71,7 +71,7 @@ def difference(first: Side, second: Side, level: float, *, same_images: bool) ->
         if several:
             spread = _same_seeds(second.images - first.images) if first.seeds == second.seeds else _crossed(first.images, second.images)
             return _student(estimate, spread, level, "seeds and images")
-        return _over_images(second.images.mean(axis=0) - first.images.mean(axis=0), level)
+        return over_images(second.images.mean(axis=0) - first.images.mean(axis=0), level)
     if several:
         return _student(estimate, _seeds(first, second), level, "seeds")
     if first.again is None or second.again is None:
@@ -88,7 +88,7 @@ def _student(estimate: float, spread: _Spread, level: float, covers: str) -> Int
     return Interval(estimate, estimate - half, estimate + half, level, covers, paired=True)
 
 
-def _over_images(differences: Floats, level: float) -> Interval:
+def over_images(differences: Floats, level: float) -> Interval:
     """Return the mean of one difference an image, (N,), with an interval over images: Student's; where each is -1, 0 or 1, that of paired shares.
 
     Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired data", J. Educ. Behav. Stat. 37, 2012.
