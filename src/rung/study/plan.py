@@ -99,16 +99,20 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None, fields: Map
 
     Raises: RecipeError naming what is wrong in it: see `plan_of`.
     """
-    try:
-        text = atomic.read_bytes(path).decode("utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise RecipeError(f"cannot read the ladder {path}: {atomic.reason(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not a TOML file: {error}") from None
+    values = read_file(path, "ladder")
     if not values:
         raise RecipeError(f'{path} is empty: a ladder needs data = ".." and at least one [[step]]; docs/ladder.md shows one')
-    return plan_of({"name": _word(path.stem), **values, **(fields or {})}, str(path), settings)
+    return plan_of({"name": word(path.stem), **values, **(fields or {})}, str(path), settings)
+
+
+def read_file(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file; what: it is, in messages. Raises RecipeError if it cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(atomic.read_bytes(path).decode("utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the {what} {path}: {atomic.reason(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not a TOML file: {error}") from None
 
 
 def plan_of(values: Mapping[str, Any], origin: str = "the ladder", settings: Mapping[str, Any] | None = None) -> Plan:
@@ -303,7 +307,7 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """Return a file's name as a word for a folder."""
     word = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "-" for c in text).lstrip("_.-")[:64]
     return word or "ladder"
