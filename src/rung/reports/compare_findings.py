@@ -7,9 +7,10 @@ from typing import Final
 
 from rung.study.amounts import name_text, range_text, size_text
 from rung.study.compare import Comparison, Contrast
+from rung.study.overlap import SameErrors
 from rung.words import PERCENT, count, listing, percent, quoted
 
-_ALIKE: Final = 0.05  # consistencies that differ by less are called the same
+_ALIKE: Final = 0.05  # overlaps that differ by less are called the same
 
 
 def verdict(comparison: Comparison) -> str:
@@ -42,13 +43,14 @@ def _difference(comparison: Comparison, contrast: Contrast) -> str:
     first, second = quoted(contrast.first), quoted(contrast.second)
     if found.low is None or found.high is None:
         return f"{first} and {second}: the difference is {size_text(found.estimate, share)}, and this metric gives no interval for single runs: run more seeds."
-    paired = "on the same images" if found.paired else "each on images of its own"
-    said = f"{range_text(found.low, found.high, share)}, over {found.covers}, {paired}"
+    over = f"over {found.covers}, {'on the same images' if found.paired else 'each on images of its own'}"
     if contrast.better is None or comparison.differing:
-        verb = "differ by" if contrast.better else "cannot be told apart:"
-        return f"{first} and {second} {verb} {size_text(abs(found.estimate), share)} (second minus first: {said})."
+        said = f"second minus first: {range_text(found.low, found.high, share)}, {over}"
+        return f"{first} and {second} {'differ by' if contrast.better else 'cannot be told apart:'} {size_text(abs(found.estimate), share)} ({said})."
     worse = first if contrast.better == contrast.second else second
-    return f"{quoted(contrast.better)} is better than {worse} by {size_text(abs(found.estimate), share)} (second minus first: {said})."
+    low, high = sorted((abs(found.low), abs(found.high)))
+    between = f"{size_text(low, share).removesuffix(' points')} to {size_text(high, share).removesuffix(' points')}"
+    return f"{quoted(contrast.better)} is better than {worse} by {size_text(abs(found.estimate), share)} ({between}, {over})."
 
 
 def errors(comparison: Comparison) -> Iterator[str]:
@@ -57,28 +59,39 @@ def errors(comparison: Comparison) -> Iterator[str]:
         same = contrast.errors
         if same is None:
             continue
-        both = (
-            f"{quoted(contrast.first)} and {quoted(contrast.second)} both get {_images(same.both_wrong)} wrong; were errors to fall anywhere it would be "
-            f"{_images(same.by_accuracy)}, within each class {_images(same.by_class)}"
-        )
-        if same.consistency is None:
-            yield f"{both}."
-            continue
-        yield f"{both}. Consistency {same.consistency:.2f} (0: as chance, 1: the same images){_beside(same.consistency, same.within)}."
+        yield _same_errors(contrast, same)
 
 
-def _beside(consistency: float, within: tuple[float, ...]) -> str:
-    """Compare with the consistency of two trainings of one recipe, where there are some."""
+def _same_errors(contrast: Contrast, same: SameErrors) -> str:
+    first, second = quoted(contrast.first), quoted(contrast.second)
+    fewer, more, number = (first, second, same.first_only) if same.first_only <= same.second_only else (second, first, same.second_only)
+    said = (
+        f"Of the {_images(number + same.both_wrong)} that {fewer} gets wrong {more} gets {_number(same.both_wrong)} wrong too; were errors to fall anywhere it "
+        f"would be {_number(same.by_accuracy)}, within each class {_number(same.by_class)}"
+    )
+    if same.overlap is None:
+        return f"{said}."
+    return f"{said}. Overlap {same.overlap:.2f} (0: as chance, 1: all that the accuracies allow){_beside(same.overlap, same.within)}."
+
+
+def _beside(overlap: float, within: tuple[float, ...]) -> str:
+    """Compare with the overlap of two trainings of one recipe, where there are some."""
     if not within:
         return ""
     least, shown = min(within), listing([f"{value:.2f}" for value in within])
-    said = "as alike as two seeds of one recipe" if consistency >= least - _ALIKE else "other errors than another seed of one recipe makes"
+    said = "as alike as two seeds of one recipe" if overlap >= least - _ALIKE else "other errors than another seed of one recipe makes"
     return f"; between seeds of one recipe {shown}: {said}"
 
 
-def _images(number: float) -> str:
+def _number(number: float) -> str:
+    """Write a count that may be a mean."""
     whole = abs(number - round(number)) < 0.05
-    return f"{count(round(number)) if whole or number >= 100 else f'{number:.1f}'} {'image' if whole and round(number) == 1 else 'images'}"
+    return count(round(number)) if whole or number >= 100 else f"{number:.1f}"
+
+
+def _images(number: float) -> str:
+    shown = _number(number)
+    return f"{shown} {'image' if shown == '1' else 'images'}"
 
 
 def intervals(comparison: Comparison) -> str:

@@ -160,6 +160,7 @@ def _error_row(contrast: Contrast, same: SameErrors) -> dict[str, str]:
         "first_only": _number(same.first_only),
         "second_only": _number(same.second_only),
         "consistency": "–" if same.consistency is None else f"{same.consistency:.2f}",
+        "overlap": "–" if same.overlap is None else f"{same.overlap:.2f}",
         "same_answer": "–" if same.same_answer is None else percent(same.same_answer, 0),
         "mcnemar": "–" if same.mcnemar is None else _p_value(same.mcnemar),
     }

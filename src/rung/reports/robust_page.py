@@ -97,15 +97,23 @@ def sentences(report: RobustReport) -> Iterator[str]:
         interval = f" ({_range(all_of_it)})"
         yield f"{said}{interval}{f', most to {listing(worst)} ({points(most)})' if worst else ''}."
     for one in report.against:
-        better = one.second if one.together.estimate > 0 else one.first
-        size, interval = points(abs(one.together.estimate)), _range(one.together)
-        if not one.together.told_apart:
-            yield f"{quoted(one.first)} and {quoted(one.second)} cannot be told apart on corrupted images: {size} (second minus first: {interval})."
-            continue
-        differing = [_shown(name) for name, found in one.each.items() if found.told_apart]
-        where = f"; by single kinds it can be told for {listing(differing)}" if differing else "; for no single kind can it be told"
-        worse = one.first if better == one.second else one.second
-        yield f"{quoted(better)} answers {size} more corrupted images rightly than {quoted(worse)} (second minus first: {interval}){where}."
+        yield _difference(one)
+
+
+def _difference(one: Against) -> str:
+    if not one.together.told_apart:
+        size = points(abs(one.together.estimate))
+        return f"{quoted(one.first)} and {quoted(one.second)} cannot be told apart on corrupted images: {size} (second minus first: {_range(one.together)})."
+    ahead = one.together.estimate > 0
+    better, worse = (one.second, one.first) if ahead else (one.first, one.second)
+    oriented = one.together if ahead else one.together.turned
+    kinds: dict[bool, list[str]] = {True: [], False: []}
+    for name, found in one.each.items():
+        if found.told_apart:
+            kinds[(found.estimate > 0) == ahead].append(_shown(name))
+    told = [f"{word} for {listing(names)}" for word, names in (("better", kinds[True]), ("worse", kinds[False])) if names]
+    where = f"; by single kinds {' and '.join(told)}" if told else "; for no single kind can it be told"
+    return f"{quoted(better)} answers {points(oriented.estimate)} more corrupted images rightly than {quoted(worse)} ({_range(oriented)}){where}."
 
 
 def _range(found: Interval) -> str:

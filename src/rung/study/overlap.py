@@ -21,8 +21,9 @@ class SameErrors:
     by_class: if they fell anywhere within each class. same_answer: share of `both_wrong` that got the same wrong answer, None where there are none.
     consistency: error consistency, 0: as by_accuracy, 1: the same images (Geirhos, Meding and Wichmann, arXiv 2006.16736); None where one makes no error, or
     only errors.
+    overlap: consistency as a share of the largest that the two accuracies allow, so that 1 means: whatever the better one gets wrong the other does too.
     mcnemar: exact p-value of McNemar's test that both err equally often; None where a side has several runs, or no image tells the two apart.
-    within: the consistency between runs of one recipe, for each side that has several.
+    within: the overlap between runs of one recipe, for each side that has several.
     """
 
     both_right: float
@@ -33,6 +34,7 @@ class SameErrors:
     by_class: float
     same_answer: float | None
     consistency: float | None
+    overlap: float | None
     mcnemar: float | None
     within: tuple[float, ...]
 
@@ -56,6 +58,7 @@ def same_errors(first: Sequence[Predictions], second: Sequence[Predictions]) -> 
         by_class=float((rates[0] * rates[1] * np.bincount(labels, minlength=classes)).sum()),
         same_answer=_same_answer(first, second),
         consistency=_mean([consistency(a, b) for a in wrong[0] for b in wrong[1]]),
+        overlap=_mean([overlap(a, b) for a in wrong[0] for b in wrong[1]]),
         mcnemar=mcnemar(round(first_only), round(second_only)) if single else None,
         within=tuple(found for side in wrong if (found := _within(side)) is not None),
     )
@@ -68,6 +71,15 @@ def consistency(first: Shares, second: Shares) -> float | None:
         return None
     expected = share * other + (1 - share) * (1 - other)
     return (float((first == second).mean()) - expected) / (1 - expected)
+
+
+def overlap(first: Shares, second: Shares) -> float | None:
+    """Return how far both err on the same images: 0 as by chance, 1 as often as their accuracies allow; None where a side is all right or all wrong."""
+    share, other = float(first.mean()), float(second.mean())
+    if share in (0.0, 1.0) or other in (0.0, 1.0):
+        return None
+    expected = share * other
+    return (float((first * second).mean()) - expected) / (min(share, other) - expected)
 
 
 def mcnemar(first_only: int, second_only: int) -> float | None:
@@ -94,7 +106,7 @@ def _same_answer(first: Sequence[Predictions], second: Sequence[Predictions]) ->
 
 
 def _within(side: Shares) -> float | None:
-    return _mean([consistency(side[i], side[k]) for i in range(len(side)) for k in range(i)])
+    return _mean([overlap(side[i], side[k]) for i in range(len(side)) for k in range(i)])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

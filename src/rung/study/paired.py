@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,11 @@ class Interval:
     def told_apart(self) -> bool:
         """Whether the interval leaves 0 out."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+    @property
+    def turned(self) -> Interval:
+        """The same for first minus second."""
+        return replace(self, estimate=-self.estimate, low=None if self.high is None else -self.high, high=None if self.low is None else -self.low)
 
 
 @dataclass(frozen=True)
