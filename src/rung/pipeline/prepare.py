@@ -68,9 +68,9 @@ class Prepared:
         network = build(
             self.recipe.network, classes=len(self.images.classes), channels=channels, size=size, seed=self.recipe.seed, own=self.own.network_factory()
         )
-        if isinstance(network, FastCNN):
-            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], torch.device("cpu"))), self.recipe.pixels))
         network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if isinstance(network, FastCNN):
+            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], self.device())), self.recipe.pixels))
         return network
 
     def part(self, name: str) -> Batches:
