@@ -18,7 +18,7 @@ from rung.study.measured import Floats, Measured
 from rung.study.referee import spending
 from rung.study.variance import expected_freedom
 
-_DRAWS: Final = 400  # quantiles that stand for all noises that agree with a pilot
+_DRAWS: Final = 100  # quantiles that stand for all noises that agree with a pilot
 _MOST_SEEDS: Final = 1_000_000
 
 

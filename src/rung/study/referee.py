@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from rung.words import decimal, listing, percent, plural, points, quoted
 
 Covers = Literal["seeds", "images", "seeds and images"]
 Outcome = Literal["better", "worse", "equal", "cannot tell", "dropped"]
+
+_FIRST_LOOK: Final = 3  # seeds, before which racing drops nothing
+_STAYING: Final = 2  # candidates that racing never drops
 
 
 @dataclass(frozen=True)
@@ -86,24 +89,25 @@ def judge(start: Measured, candidates: Sequence[Measured], *, step: int, level: 
 def hopeless(start: Measured, candidates: Sequence[Measured], *, seeds: int, tie_margin: float = 0.005, chance: float = 0.01) -> tuple[str, ...]:
     """Return the names of candidates that have less than `chance` to be kept once all `seeds` have run; racing drops them.
 
-    It only drops, nothing is accepted early: dropping can lose a good candidate and never make a false one.
-    start: all its seeds so far. candidates: those dropped before have fewer seeds, are not named again and still tell of the noise. Fewer than two seeds,
-    and none is dropped. Given the seeds so far, a mean difference over all seeds is distributed as Student's t about the mean so far, with variance
-    s^2 (1/n - 1/seeds). One that costs no less than the leader (the best so far, the start included) must still be able to pass it; one that costs less
-    must still be able to come within tie_margin of the start. Raises RunError for more seeds than planned.
+    It only drops, nothing is accepted early: dropping can lose a good candidate and never make a false one. None is dropped before the third seed, and two
+    stay whatever comes, the best: those dropped tell less of the noise, and with one left every interval was a third wider.
+    start: all its seeds so far. candidates: those dropped before have fewer seeds, are not named again and still tell of the noise.
+    Given the seeds so far, a mean difference over all seeds is distributed as Student's t about the mean so far, with variance s^2 (1/n - 1/seeds).
+    One that costs no less than the leader (the best so far, the start included) must still be able to pass it; one that costs less must still be able to
+    come within tie_margin of the start. Raises RunError for more seeds than planned.
     """
     from scipy.special import stdtr
 
     n = len(start.seeds)
     if n > seeds:
         raise RunError(f"{n} seeds have run, {seeds} are planned")
-    together = pooled(start, candidates)
     running = [candidate for candidate in candidates if len(candidate.seeds) == n]
-    if n < 2 or n == seeds or together is None or not running:
+    together = pooled(start, candidates)
+    if n < _FIRST_LOOK or n == seeds or together is None or len(running) <= _STAYING:
         return ()
     leader = max([start, *running], key=lambda one: one.mean)
     dropped = []
-    for candidate in running:
+    for candidate in sorted(running, key=lambda one: one.mean)[:-_STAYING]:
         against, margin = (start, tie_margin) if candidate.cost < leader.cost else (leader, 0.0)
         differences = candidate.values - against.values
         variance, freedom = together.moderated(float(differences.var(ddof=1)), n - 1.0)
