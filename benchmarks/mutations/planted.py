@@ -27,7 +27,7 @@ class Mutation:
     own: str = ""
 
 
-_BATCHES, _LOOP, _LOSSES, _PREPARE = "data/batches.py", "training/loop.py", "training/losses.py", "pipeline/prepare.py"
+_BATCHES, _LOOP, _LOSSES, _PREPARE, _STEPS = "data/batches.py", "training/loop.py", "training/losses.py", "pipeline/prepare.py", "training/steps.py"
 
 IN_CODE: dict[str, Mutation] = {
     "augmentation-unused": Mutation(
@@ -48,29 +48,29 @@ IN_CODE: dict[str, Mutation] = {
         "every second epoch is one step, for the iterator ran dry (S2)",
         "rows-once",
         _BATCHES,
-        "for step in range(first_step, steps):",
-        "for step in range(first_step, steps if epoch % 2 == 0 else 1):",
+        "for first in range(first_step, steps, ahead):",
+        "for first in range(first_step, steps if epoch % 2 == 0 else 1, ahead):",
     ),
     "last-batch-dropped": Mutation(
         "the rows that do not fill a batch are left out",
         "rows-once",
         _BATCHES,
-        "(step + 1) * batch_size if step < steps - 1 else len(order)",
-        "min((step + 1) * batch_size, len(order) // batch_size * batch_size or len(order))",
+        "last * batch_size if last < steps else len(order)",
+        "min(last * batch_size, len(order) // batch_size * batch_size or len(order))",
     ),
     "rows-with-replacement": Mutation(
         "rows are drawn with replacement: some twice, some not at all",
         "rows-once",
         _BATCHES,
-        'return keys.permutation(self.seed, "order", epoch, count)',
-        'return np.sort((keys.uniform(keys.row_keys(keys.stream(self.seed, "order", epoch), np.arange(count)), 0) * count).astype(np.int64))',
+        "return torch.argsort(row_keys, stable=True)",
+        "return (keys.uniform(row_keys, 0) * len(self)).long().sort().values",
     ),
     "same-order": Mutation(
         "every epoch has the same order of rows",
         "rows-once",
         _BATCHES,
-        'keys.permutation(self.seed, "order", epoch, count)',
-        'keys.permutation(self.seed, "order", 0, count)',
+        'keys.stream(self.seed, "order", epoch)',
+        'keys.stream(self.seed, "order", 0)',
     ),
     "labels-shifted": Mutation(
         "labels are shuffled against images",
@@ -149,7 +149,7 @@ IN_CODE: dict[str, Mutation] = {
         "down = torch.where(_flipped(draws, Draw.FLIP_VERTICAL, settings.flip_vertical)",
         "down = torch.where(_flipped(draws, Draw.FLIP_VERTICAL, True)",
     ),
-    "loss-summed": Mutation("the loss is summed, not averaged", "first-loss", _LOOP, "value = losses.mean()", "value = losses.sum()"),
+    "loss-summed": Mutation("the loss is summed, not averaged", "first-loss", _STEPS, "value = losses.mean()", "value = losses.sum()"),
     "softmax-twice": Mutation(
         "the softmax is applied twice",
         "loss-encoding",
@@ -168,7 +168,7 @@ IN_CODE: dict[str, Mutation] = {
     "wrong-weights": Mutation(
         "class weights belong to other classes",
         "loss-numbers",
-        _LOOP,
+        _STEPS,
         "class_weights[targets])",
         "class_weights.flip(0)[targets])",
         {"train.class_weights": {"3": 5.0}},
@@ -176,9 +176,9 @@ IN_CODE: dict[str, Mutation] = {
     "accuracy-against-others": Mutation(
         "the accuracy is that of a shifted batch",
         "loss-numbers",
-        _LOOP,
-        "answers.detach().argmax(1) == batch.labels",
-        "answers.detach().argmax(1) == batch.labels.roll(1)",
+        _STEPS,
+        "answers.detach().argmax(1) == labels",
+        "answers.detach().argmax(1) == labels.roll(1)",
     ),
     "frozen-layer": Mutation(
         "the first layer is frozen by mistake",
@@ -201,7 +201,7 @@ IN_CODE: dict[str, Mutation] = {
         "self.head(self.features(images))",
         "self.head(self.features(images).detach())",
     ),
-    "gradients-kept": Mutation("gradients are not set to zero", "gradients-fresh", _LOOP, "                optimizer.zero_grad()\n", "                pass\n"),
+    "gradients-kept": Mutation("gradients are not set to zero", "gradients-fresh", _STEPS, "            optimizer.zero_grad()\n", "            pass\n"),
     "rate-zero": Mutation("the learning rate is zero", "learning-rate", _LOOP, "rate = settings.learning_rate * rate_factor(", "rate = 0.0 * rate_factor("),
     "rate-too-high": Mutation(
         "the learning rate is a thousand times too high",
@@ -210,7 +210,7 @@ IN_CODE: dict[str, Mutation] = {
         "rate = settings.learning_rate * rate_factor(",
         "rate = 1000 * settings.learning_rate * rate_factor(",
     ),
-    "steps-backwards": Mutation("steps go up the gradient", "one-batch", _LOOP, "value.backward()", "(-value).backward()"),
+    "steps-backwards": Mutation("steps go up the gradient", "one-batch", _STEPS, "value.backward()", "(-value).backward()"),
     "activations-missing": Mutation(
         "first weights are all alike: nothing breaks the symmetry",
         "one-batch",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rung.estimator import ImageClassifier
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
+    from rung.studies import compare, ensemble, ladder, noise, robust
     from rung.workbench import cache, check, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ _HOMES = {
     "rung.estimator": ("ImageClassifier",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
+    "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust"),
     "rung.workbench": (
         "cache",
         "check",
@@ -49,8 +51,8 @@ _HOMES = {
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
-    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "check", "describe", "findings", "from_arrays", "load", "load_recipe", "new",
-    "predict", "preflight", "report", "resume", "runs", "test", "train", "verify_ledger",
+    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays", "ladder",
+    "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "robust", "runs", "test", "train", "verify_ledger",
 ]  # fmt: skip
 
 

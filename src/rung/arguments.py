@@ -59,8 +59,17 @@ def _several(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
+def _whole_or_several(value: Any) -> bool:
+    return isinstance(value, int) or (_several(value) and all(isinstance(one, int) for one in value))
+
+
 _IN_MEMORY: Final = "; images in memory become one by rung.from_arrays"
 _RECIPE: Final = Expected("the name of a recipe, a recipe.toml, file.py:function or a Recipe", lambda v: _path(v) or isinstance(v, Recipe), RecipeError)
+_RUNS: Final = Expected(
+    "a list of runs, each a Run, its folder, its id, or the beginning of its id",
+    lambda v: _several(v) and all(_path(one) or isinstance(one, Run) for one in v),
+    RunError,
+)
 _OWN: Final = Expected("a list of your own functions or classes", _several, RecipeError)
 
 _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argument where one word means two things
@@ -75,6 +84,19 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "recipe_document.name": _RECIPE,
     "settings": Expected("a dictionary such as {'train.epochs': 5}", _settings, RecipeError),
     "run": Expected("a Run, its folder, its id, or the beginning of its id", lambda v: _path(v) or isinstance(v, Run), RunError),
+    "runs": _RUNS,
+    "ladder.steps": Expected("the path of a ladder file, or a list of steps, each a dictionary", lambda v: _path(v) or _several(v), RecipeError),
+    "workers": Expected("how many trainings at once, or None for as many as processors", lambda v: v is None or isinstance(v, int), RunError),
+    "noise.data": Expected("the name or path of data, or a list of them", _paths, DataError),
+    "noise.recipe": Expected("the name of a recipe, a recipe.toml, or file.py:function", _path, RecipeError),
+    "seeds": Expected(
+        "how many seeds, or a list of them", lambda v: isinstance(v, int) or (_several(v) and all(isinstance(one, int) for one in v)), RecipeError
+    ),
+    "splits": Expected("how many other validation parts, or None", lambda v: v is None or isinstance(v, int), RecipeError),
+    "difference": Expected("a difference to be seen, or None", lambda v: v is None or _number(v), RecipeError),
+    "candidates": Expected("how many candidates a step has", lambda v: isinstance(v, int), RecipeError),
+    "metric": Expected("the name of a metric, such as 'accuracy'", lambda v: isinstance(v, str), RecipeError),
+    "part": Expected("'train', 'validation' or 'test'", lambda v: v in ("train", "validation", "test"), RunError),
     "name": Expected("a word for the run's folder", lambda v: v is None or isinstance(v, str), RunError),
     "out": Expected("the path of a folder of runs", _path, RunError),
     "files": Expected("the path of an image or of a folder, or a list of such paths", _paths, DataError),

@@ -24,13 +24,22 @@ if TYPE_CHECKING:
     from rung.data.describe import DataReport
     from rung.data.imageset import Reading
     from rung.pipeline.predicting import Answer
+    from rung.reports.copies import Table as Texts
     from rung.store.run import Run, RunSummary
+    from rung.study.climb import Watch
+    from rung.study.compare import Comparison
+    from rung.study.executor import Job
+    from rung.study.ladder import Ladder
+    from rung.study.noise import Pilot
+    from rung.study.robust import RobustReport
     from rung.training.loop import StepEnd
     from rung.workbench import Opening
 
 _PLAIN_EVERY_S = 10.0
 _UNLIMITED = 1_000_000  # characters
 _LISTED = 20  # files of each kind that are named, of those left out or repaired
+_ON_THE_PAGE = ("level", "covers", "gap of training and validation", "macro F1", "flops")  # columns of a ladder's table that a terminal has no room for
+_IN_STEPS = ("same", "dropped")  # findings of a ladder that its steps have told already
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
 
@@ -59,6 +68,25 @@ class Bars:
     def stages(self, work: str) -> Callable[[int, int], None]:
         """Return what shows the stages done of some work, such as "checking"."""
         return partial(self._show, work)
+
+    def climbing(self) -> Watch:
+        """Return what shows a ladder that is being climbed: one bar a training, and a line for each step that begins and ends."""
+        from rung.study.climb import Watch
+
+        def begun(number: int, steps: int, name: str, candidates: Sequence[str]) -> None:
+            self.line(f"step {number} of {steps}, {name}: {', '.join(candidates)}")
+
+        def job(job: Job, step: int, steps: int) -> None:
+            self._show(job.label, step, steps)
+            if step >= steps and (task := self.tasks.pop(job.label, None)) is not None:
+                self.bars.remove_task(task)
+
+        return Watch(begun, job, lambda step: self.line(f"  {step.reason}"), say)
+
+    def line(self, sentence: str) -> None:
+        """Show a sentence, unless the command is to be quiet."""
+        if not self.quiet:
+            say(sentence)
 
     def _show(self, what: str, done: int, total: int, extra: str = "") -> None:
         if self.quiet:
@@ -235,7 +263,77 @@ def runs(found: Sequence[RunSummary], root: Path) -> None:
     for summary in found:
         accuracies = (summary.validation_accuracy, summary.test_accuracy)
         shown = ["" if value is None else f"{100 * value:.1f} %" for value in accuracies]
-        _add(table, summary.run.id, summary.state, f"{summary.epochs}/{summary.epochs_planned or '?'}", *shown, summary.problem or summary.failure or "")
+        epochs = "" if summary.state == "finished" and summary.epochs_planned is None else f"{summary.epochs}/{summary.epochs_planned or '?'}"
+        _add(table, summary.run.id, summary.state, epochs, *shown, summary.problem or summary.failure or "")
+    _print_table(table)
+
+
+def comparison(found: Comparison, page: Path) -> None:
+    """Show scores, differences and errors in common of several runs, and where the page lies."""
+    from rung.reports import compare_findings, compare_page
+
+    _print_texts(compare_page.score_table(found))
+    if found.contrasts:
+        _output.print()
+        _print_texts(compare_page.difference_table(found))
+    _output.print(compare_findings.intervals(found), markup=False)
+    for one in found.differing:
+        _output.print(f"differs: {one.sentence}", markup=False)
+    sentences = (compare_findings.verdict(found), *compare_findings.differences(found), *compare_findings.errors(found), *found.notes)
+    for sentence in sentences:
+        _output.print(f"- {visible(sentence)}", markup=False)
+    _output.print(f"page: {page}", markup=False)
+
+
+def ladder(found: Ladder, folder: Path, file: Path) -> None:
+    """Show each candidate of a ladder, what is known now, and what to do next."""
+    from rung.reports import ladder_findings, ladder_view
+    from rung.study.ladder import PAGE
+
+    whole = ladder_view.table(found)
+    columns = [place for place, heading in enumerate(whole.headings) if heading not in _ON_THE_PAGE]
+    table = _table(*(whole.headings[place] for place in columns), numbers=tuple(whole.numbers))
+    for row in whole.rows:
+        _add(table, *(row[place] for place in columns), style="bold" if "kept" in row else "")
+    _print_table(table)
+    for step in found.steps:
+        for sentence in (step.reason, *step.told):
+            _output.print(f"{step.number} {visible(step.name)}: {visible(sentence)}", markup=False)
+    for finding in ladder_findings.findings(found):
+        if finding.kind not in _IN_STEPS:
+            _output.print(f"- {visible(finding.sentence)}", markup=False)
+    if found.ended and not found.test:
+        _output.print(f"The test part is sealed; when the ladder has all its steps: rung ladder {file} --test", markup=False)
+    _output.print(f"page: {folder / PAGE}", markup=False)
+
+
+def noise(found: Pilot) -> None:
+    """Show what a pilot foretells."""
+    from rung.study.noise import estimate_text, sentences
+
+    table = _table("seeds a candidate", "smallest difference that shows", numbers=("seeds a candidate",))
+    for seeds, estimate in found.smallest.items():
+        _add(table, str(seeds), estimate_text(estimate, found.noise.share))
+    _print_table(table)
+    _output.print("in brackets: 95 % intervals, for the pilot is small itself")
+    for sentence in sentences(found):
+        _output.print(f"- {visible(sentence)}", markup=False)
+
+
+def robust(found: RobustReport, page: Path) -> None:
+    """Show how runs stand up to corrupted images, and where the page lies."""
+    from rung.reports import robust_page
+
+    _print_texts(robust_page.table(found))
+    for sentence in (robust_page.verdict(found), *robust_page.sentences(found)):
+        _output.print(f"- {visible(sentence)}", markup=False)
+    _output.print(f"page: {page}", markup=False)
+
+
+def _print_texts(texts: Texts) -> None:
+    table = _table(*texts.headings, numbers=tuple(texts.numbers))
+    for row in texts.rows:
+        _add(table, *row)
     _print_table(table)
 
 

@@ -28,6 +28,10 @@ class RunError(RungError):
     """A run that cannot go on, be read or be found."""
 
 
+class DivergedError(RunError):
+    """A training whose loss or gradient is no finite number any more: its settings are at fault, and the same will happen again."""
+
+
 class VerificationError(RungError):
     """Something stored does not hold what its record says."""
 

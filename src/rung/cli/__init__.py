@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rung.cli import data, recipes, runs, training
+from rung.cli import data, recipes, runs, study, training
 from rung.cli.command import Command
 from rung.cli.stopping import stopped_at_once
 from rung.errors import RungError
@@ -32,6 +32,11 @@ _COMMANDS = (  # in the order of the help, each with its example
     (runs.report, "rung report 20261120-101500-default-0"),
     (runs.runs, "rung runs --json"),
     (runs.predict, "rung predict 20261120-101500-default-0 cat.jpg holiday/"),
+    (study.noise, "rung noise digits --recipe digits --difference 0.5"),
+    (study.ladder, "rung ladder examples/digits-ladder.toml"),
+    (study.compare, "rung compare baseline-0 baseline-1 wider-0 wider-1"),
+    (study.ensemble, "rung ensemble wider-0 wider-1 wider-2 --name wider-together"),
+    (study.robust, "rung robust baseline-0 wider-0"),
     (data.cache, "rung cache --clear --unused-days 30"),
     (recipes.recipes, "rung recipes model_s"),
     (recipes.new, "rung new my-recipe.toml --recipe model_s"),

@@ -15,6 +15,10 @@ Sources = Annotated[
     ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, its id, or the beginning of its id.")]
+RunNames = Annotated[list[str], typer.Argument(metavar="RUN", help="Runs: folders, ids, or the beginnings of ids.")]
+Metric = Annotated[str, typer.Option("--metric", metavar="NAME", help="accuracy, balanced_accuracy, macro_f1, loss, or your own metric.")]
+Part = Annotated[str, typer.Option("--part", metavar="PART", help="validation, or test once it was opened.")]
+Page = Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the page here.")]
 RecipeName = Annotated[str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe by name, a recipe.toml, or file.py:function.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one field, such as train.epochs=5. May be repeated.")]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The seed of every random draw.")]
@@ -22,6 +26,7 @@ Root = Annotated[Path, typer.Option("--out", metavar="ROOT", help="The folder of
 Classes = Annotated[str | None, typer.Option("--classes", metavar="CLASSES", help="Pick, rename or merge classes: 'cat; dog' or 'pet=cat,dog; bird'.")]
 Grey = Annotated[bool, typer.Option("--grey", help="Bring every image to grey.")]
 Size = Annotated[int | None, typer.Option("--size", metavar="PIXELS", min=1, help="Pixels a side after resizing.")]
+Workers = Annotated[int | None, typer.Option("--workers", metavar="N", min=1, help="Trainings at once; if not given, as many as processors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 CheckpointSeconds = Annotated[float, typer.Option("--checkpoint-seconds", metavar="SECONDS", min=0, help="Seconds between checkpoints; changes no result.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that would be left out, and at the first warning of the data.")]

@@ -87,3 +87,15 @@ def predict(
 def where(run: Run) -> dict[str, str]:
     """Return where a run lies, as JSON output names it."""
     return {"run": run.id, "folder": str(run.folder), "report": str(run.report)}
+
+
+def print_run(run: Run, as_json: bool) -> None:
+    """Show a finished run, or print it as JSON; ends with 3 where files were left out."""
+    from rung import display
+
+    if as_json:
+        typer.echo(json.dumps({**where(run), "scores": run.read_scores()}))
+    else:
+        display.run(run)
+    if run.read_data()["dropped"]:
+        raise typer.Exit(3)

@@ -1,1 +1,168 @@
 """The commands that study several runs at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import AsJson, Metric, Page, Part, RecipeName, Root, RunNames, Settings, Sources, Workers, changed
+from rung.cli.runs import print_run
+from rung.cli.stopping import SAVED, begun
+from rung.store.run import DEFAULT_ROOT
+
+if TYPE_CHECKING:
+    from rung.study.curse import Fall
+
+
+def ladder(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A ladder file (TOML): see docs/ladder.md.")],
+    settings: Settings = None,
+    workers: Workers = None,
+    test: Annotated[bool, typer.Option("--test", help="When the ladder is climbed, open the test part for the last winner and the start.")] = False,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Climb a ladder: change one thing a step, with several seeds, and keep only what is really better.
+
+    Started again it goes on. All lies in the folder ROOT/NAME: ladder.json, ladder.html, and the runs in runs/.
+    """
+    begun.append(SAVED)
+    from rung import display, studies
+
+    def before_test(fall: Fall | None) -> None:
+        if fall is not None:
+            display.say(f"before the test part is opened: {fall.reason}")
+
+    with display.bars(quiet=as_json) as bars:
+        found = studies.ladder(
+            file,
+            settings=changed(settings),
+            out=out,
+            workers=workers,
+            test=test,
+            watch=bars.climbing(),
+            progress=bars.reading,
+            before_test=before_test,
+        )
+    folder = out / found.plan.name
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
+    else:
+        display.ladder(found, folder, file)
+
+
+def noise(
+    data: Sources,
+    recipe: RecipeName = "default",
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="How many seeds are trained.")] = 5,
+    splits: Annotated[
+        int | None, typer.Option("--splits", metavar="N", help="On how many other validation parts; if not given, as many as seeds where images are few.")
+    ] = None,
+    difference: Annotated[float | None, typer.Option("--difference", metavar="D", help="The difference to be seen, in points: what does it take?")] = None,
+    candidates: Annotated[int, typer.Option("--candidates", metavar="N", help="Candidates of the step that is planned.")] = 1,
+    metric: Metric = "accuracy",
+    settings: Settings = None,
+    workers: Workers = None,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how much chance changes a score: the smallest difference that can be seen, and how many seeds or images one takes.
+
+    Asked again it reads the runs that are there, in ROOT/noise/runs.
+    """
+    begun.append(SAVED)
+    from rung import display, studies
+
+    with display.bars(quiet=as_json) as bars:
+        found = studies.noise(
+            data,
+            recipe,
+            seeds=seeds,
+            splits=splits,
+            difference=difference,
+            candidates=candidates,
+            metric=metric,
+            settings=changed(settings),
+            out=out,
+            workers=workers,
+            progress=bars.reading,
+            staged=bars.stages("training"),
+        )
+    if as_json:
+        typer.echo(json.dumps(found.to_json()))
+    else:
+        display.noise(found)
+
+
+def compare(
+    runs: RunNames,
+    metric: Metric = "accuracy",
+    part: Part = "validation",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Compare runs whose rows, preprocessing or metric differ; they are not ranked.")] = False,
+    page: Page = None,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Set finished runs beside each other: scores with intervals, paired differences, logs, confusions, errors in common.
+
+    Runs of one recipe with several seeds are one group. Writes compare.html into the folder of runs, or where --page says.
+    """
+    from rung import display, studies
+
+    written = page or out / "compare.html"
+    with display.busy("comparing the runs"):
+        found = studies.compare(runs, metric=metric, part=part, anyway=anyway, page=written, out=out)
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "page": str(written)}))
+    else:
+        display.comparison(found, written)
+
+
+def ensemble(
+    runs: RunNames,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="average", help="Average the weights, of runs of one network, and not the probabilities.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="WORD", help="Name of the new run's folder, which must not exist.")] = None,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Make one run of several: the mean of their probabilities, which can be tested, reported and predicted with."""
+    from rung import display, studies
+    from rung.errors import RunError
+
+    if weights not in (None, "average"):
+        raise RunError(f"--weights {weights}: the weights can only be averaged, --weights average; without it the probabilities are")
+    with display.bars(quiet=as_json) as bars:
+        average = "weights" if weights else "probabilities"
+        run = studies.ensemble(runs, average=average, name=name, out=out, progress=bars.reading, scoring=bars.scoring)
+    print_run(run, as_json)
+
+
+def robust(
+    runs: RunNames,
+    part: Part = "validation",
+    images: Annotated[int, typer.Option("--images", metavar="N", min=1, help="At most so many images, the same of every run.")] = 2_000,
+    page: Page = None,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Ask runs about corrupted images: blur, noise, shift, rotation, brightness, contrast and JPEG at five strengths.
+
+    Keeps the answers in robust.json of each run, and writes robust.html into its folder, for several runs into the folder of runs. The sealed test part
+    is never opened.
+    """
+    begun.append(SAVED)
+    from rung import display, studies
+    from rung.store.run import open_run
+
+    written = page or (open_run(runs[0], out).folder if len(runs) == 1 else out) / "robust.html"
+    with display.bars(quiet=as_json) as bars:
+        found = studies.robust(runs, part=part, images=images, page=written, out=out, progress=bars.reading, scoring=bars.scoring)
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "page": str(written)}))
+    else:
+        display.robust(found, written)

@@ -24,12 +24,12 @@ from rung.cli.options import (
     changed,
     one_or_all,
 )
-from rung.cli.runs import where
+from rung.cli.runs import print_run
 from rung.cli.stopping import begun
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
-    from rung.store.run import Run
+    pass
 
 
 def preflight(
@@ -115,7 +115,7 @@ def train(
             say=display.say,
             checkpoint_s=checkpoint_seconds,
         )
-    _print_run(run, as_json)
+    print_run(run, as_json)
 
 
 def resume(run: RunName, out: Root = DEFAULT_ROOT, checkpoint_seconds: CheckpointSeconds = 30.0, as_json: AsJson = False) -> None:
@@ -136,15 +136,4 @@ def resume(run: RunName, out: Root = DEFAULT_ROOT, checkpoint_seconds: Checkpoin
             say=display.say,
             checkpoint_s=checkpoint_seconds,
         )
-    _print_run(found, as_json)
-
-
-def _print_run(run: Run, as_json: bool) -> None:
-    from rung import display
-
-    if as_json:
-        typer.echo(json.dumps({**where(run), "scores": run.read_scores()}))
-    else:
-        display.run(run)
-    if run.read_data()["dropped"]:
-        raise typer.Exit(3)
+    print_run(found, as_json)

@@ -21,6 +21,7 @@ from rung.recipe import Augment, Pixels, Views
 
 Rows = npt.NDArray[np.int64]
 
+_AHEAD_VALUES: Final = 2**25  # at most, of images that are augmented ahead: 128 MiB
 _SHARE_OF_MEMORY: Final = 0.25  # of the device: mapped images of more bytes stay on the disk
 _LIMIT: Final = Path("/sys/fs/cgroup/memory.max")  # of a container
 
@@ -102,16 +103,20 @@ class Batches:
 
     def training(self, epoch: int, batch_size: int, first_step: int = 0) -> Iterator[Batch]:
         """Yield the shuffled, augmented batches of an epoch, from step `first_step` on."""
-        order = torch.from_numpy(self._order(epoch)).to(self.labels.device)
-        stream = keys.stream(self.seed, "augment", epoch)
-        steps = self.steps(batch_size)
-        for step in range(first_step, steps):
-            start, end = step * batch_size, (step + 1) * batch_size if step < steps - 1 else len(order)
-            rows = order[start:end]
-            # A balanced epoch can meet a row twice: its position keeps the two from being augmented alike.
-            counters = torch.arange(start, end, device=rows.device) if self.balanced else rows
-            batch = self._augmented(rows, keys.row_keys(stream, counters), keys.stream(self.seed, "mix", epoch * steps + step), self._mirrored(counters, epoch))
-            yield replace(batch, images=self._normalised(self._sized(batch.images, epoch * steps + step)))
+        order, steps, ahead = self._order(epoch), self.steps(batch_size), self._ahead(batch_size)
+        for first in range(first_step, steps, ahead):
+            start, last = first * batch_size, min(first + ahead, steps)
+            rows = order[start : last * batch_size if last < steps else len(order)]
+            images = self._augmented(rows, start, epoch)
+            for step in range(first, last):
+                here = slice((step - first) * batch_size, (step + 1 - first) * batch_size if step < steps - 1 else None)
+                batch = self._mixed(images[here], rows[here], keys.stream(self.seed, "mix", epoch * steps + step))
+                yield replace(batch, images=self._normalised(self._sized(batch.images, epoch * steps + step)))
+
+    def _ahead(self, batch_size: int) -> int:
+        """Return for how many steps images are augmented at once, each as it would be alone: on a GPU some, for it is done in many small operations."""
+        values = batch_size * self.images.shape[1:].numel()
+        return max(1, _AHEAD_VALUES // values) if self.labels.is_cuda and not self.own_augmentations else 1
 
     def _mirrored(self, counters: torch.Tensor, epoch: int) -> torch.Tensor | None:
         """Return which images are mirrored this epoch, bool (N,), where mirroring takes turns (Jordan, arXiv 2404.00498); None where chance decides."""
@@ -125,13 +130,20 @@ class Batches:
         sizes = self.settings.rising_sizes
         return shrink(images, sizes[step * len(sizes) // self.total_steps]) if sizes else images
 
-    def _augmented(self, rows: torch.Tensor, image_keys: torch.Tensor, mix_key: int, mirrored: torch.Tensor | None) -> Batch:
-        labels = targets = self.labels[rows]
+    def _augmented(self, rows: torch.Tensor, start: int, epoch: int) -> torch.Tensor:
+        """Return rows as an epoch shows them from its position `start` on, float32 (N,C,H,W) in 0..1."""
         images = to_float(self._picked(rows))
-        if self.settings.offline_copies == 0:
-            images = augment(images, image_keys, self.settings, self.own_augmentations, mirrored)
-            if self.settings.mixup_alpha or self.settings.cutmix_alpha:
-                images, targets = mix(images, torch.nn.functional.one_hot(labels, self.classes).float(), mix_key, self.settings)
+        if self.settings.offline_copies:
+            return images
+        # A balanced epoch can meet a row twice: its position keeps the two from being augmented alike.
+        counters = torch.arange(start, start + len(rows), device=rows.device) if self.balanced else rows
+        stream = keys.stream(self.seed, "augment", epoch)
+        return augment(images, keys.row_keys(stream, counters), self.settings, self.own_augmentations, self._mirrored(counters, epoch))
+
+    def _mixed(self, images: torch.Tensor, rows: torch.Tensor, mix_key: int) -> Batch:
+        labels = targets = self.labels[rows]
+        if not self.settings.offline_copies and (self.settings.mixup_alpha or self.settings.cutmix_alpha):
+            images, targets = mix(images, torch.nn.functional.one_hot(labels, self.classes).float(), mix_key, self.settings)
         return Batch(images, targets, labels, rows)
 
     def at_once(self) -> int:
@@ -157,10 +169,15 @@ class Batches:
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
         return normalise(images, self.pixels).contiguous(memory_format=torch.channels_last)
 
-    def _order(self, epoch: int) -> Rows:
+    def _order(self, epoch: int) -> torch.Tensor:
+        """Return the rows of an epoch in their order, int64 (N,)."""
+        if self.balanced:
+            return torch.from_numpy(self._balanced_order(epoch)).to(self.labels.device)
+        row_keys = keys.row_keys(keys.stream(self.seed, "order", epoch), torch.arange(len(self), device=self.labels.device))
+        return torch.argsort(row_keys, stable=True)
+
+    def _balanced_order(self, epoch: int) -> Rows:
         count = len(self)
-        if not self.balanced:
-            return keys.permutation(self.seed, "order", epoch, count)
         # Each position draws a class, then a row of it: every class is met equally often in expectation.
         labels = self.labels.cpu().numpy()
         position_keys = keys.row_keys(keys.stream(self.seed, "balanced order", epoch), np.arange(count, dtype=np.int64))

@@ -101,9 +101,12 @@ def normalise(images: Tensor, pixels: Pixels) -> Tensor:
     if pixels.normalise == "none":
         return images * 255
     _check_channels(pixels, images.shape[1])
-    mean = torch.tensor(pixels.mean, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
-    deviation = torch.tensor(pixels.deviation, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
-    return (images - mean) / deviation
+    return (images - _each(pixels.mean, images)) / _each(pixels.deviation, images)
+
+
+def _each(values: tuple[float, ...] | None, images: Tensor) -> Tensor:
+    """Return one value a channel as (1,C,1,1); made on the device, for bringing numbers there waits for all that it has to do."""
+    return torch.cat([torch.full((1,), value, dtype=images.dtype, device=images.device) for value in values or ()]).view(1, -1, 1, 1)
 
 
 def measure(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:

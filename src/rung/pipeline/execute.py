@@ -17,6 +17,7 @@ from torch import nn
 from rung.data.describe import describe
 from rung.data.imageset import PARTS, ImageSet
 from rung.errors import DataError, RunError
+from rung.evaluate import ensemble
 from rung.evaluate import predictions as answers
 from rung.evaluate.apart import with_twins_apart
 from rung.evaluate.metrics import Scores, score
@@ -122,9 +123,11 @@ def fit_run(
     Returns what is to be said about the checkpoint it went on from; say(sentence) hears it before the first step.
     scoring(part, done, total) is called with images answered.
 
-    Raises: RunError if an object of the user's was passed in Python and could not be read back.
+    Raises: RunError if an object of the user's was passed in Python and could not be read back, or the run is an ensemble, which nothing trains.
     """
     started = time.perf_counter()
+    if members := ensemble.load(run.folder):
+        raise RunError(f"{run.id} is {members.words} and is not trained, and the answers that it kept are gone: make it again with `{members.command}`")
     check_read(part for _, part in prepared.own.all())
     with stop_signals() as stop_signal:
         journal = RunJournal(run.folder, prepared.recipe.compute.device, every_s, stop_signal, say)

@@ -118,17 +118,22 @@ def _prepared(pixels: Pixels, size: int, channels: int, file: Path) -> npt.NDArr
 
 
 def _probabilities(network: nn.Module, images: npt.NDArray[np.uint8], recipe: Recipe, classes: int) -> npt.NDArray[np.float64]:
-    device = torch.device("cpu")
+    return torch.softmax(answered(network, images, recipe, classes, "cpu", "float32").double(), 1).numpy()
+
+
+def answered(network: nn.Module, images: npt.NDArray[np.uint8], recipe: Recipe, classes: int, device: str, precision: str) -> torch.Tensor:
+    """Return the network's logits for prepared images, uint8 (N,H,W,C), as its recipe shows images to it: float32 (N,classes) on the processor."""
     rows = Batches(
-        resident(images, device),
-        torch.zeros(len(images), dtype=torch.int64),
+        resident(images, torch.device(device)),
+        torch.zeros(len(images), dtype=torch.int64, device=device),
         classes,
         recipe.pixels,
         recipe.augment,
         recipe.seed,
+        evaluation_batch_size=recipe.train.evaluation_batch_size,
         views=recipe.train.evaluation_views,
     )
-    return torch.softmax(logits(network, rows, "float32").double(), 1).numpy()
+    return logits(network, rows, precision).cpu()
 
 
 def _problem(file: Path, reason: str) -> Answer:

@@ -35,6 +35,7 @@ from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
 from rung.training import memory, optimizers
+from rung.training.process import usable_processors
 from rung.training.schedules import total_steps, warmup_fraction
 
 Progress = Callable[[int, int], None]
@@ -67,9 +68,9 @@ class Prepared:
         network = build(
             self.recipe.network, classes=len(self.images.classes), channels=channels, size=size, seed=self.recipe.seed, own=self.own.network_factory()
         )
-        if isinstance(network, FastCNN):
-            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], torch.device("cpu"))), self.recipe.pixels))
         network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if isinstance(network, FastCNN):
+            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], self.device())), self.recipe.pixels))
         return network
 
     def part(self, name: str) -> Batches:
@@ -226,7 +227,7 @@ def resolve_compute(compute: Compute, step_flops: float) -> Compute:
         precision = "bfloat16" if _computes_in_bfloat16(device) else "float32"
     threads = compute.threads
     if threads == "auto":
-        threads = _usable_processors() if step_flops >= _WORTH_THREADS else 1
+        threads = usable_processors() if step_flops >= _WORTH_THREADS else 1
     return Compute(device=name, precision=precision, threads=threads, exact=compute.exact)
 
 
@@ -249,7 +250,3 @@ def _computes_in_bfloat16(device: torch.device) -> bool:
     information = Path("/proc/cpuinfo")
     flags = information.read_text() if information.exists() else ""
     return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def _usable_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

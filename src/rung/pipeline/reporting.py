@@ -9,6 +9,7 @@ from torch import nn
 
 from rung import own as own_module
 from rung import recipe as recipes
+from rung.evaluate import ensemble
 from rung.evaluate import predictions as answers
 from rung.explain.architecture import LayerRow, layers, norm_memory, picture
 from rung.models.build import build
@@ -54,6 +55,7 @@ def report_input(run: Run) -> ReportInput:
     samples, mistakes = pictures.load(run, predicted)
     kept = atomic.read_json(run.kept)
     times = atomic.read_lines(run.times).rows
+    members = ensemble.load(run.folder)
     return ReportInput(
         recipe=recipe,
         run_id=run.id,
@@ -72,9 +74,10 @@ def report_input(run: Run) -> ReportInput:
         mistakes=mistakes,
         opening=atomic.read_json(run.opening)["opening"] if atomic.exists(run.opening) else None,
         kept=kept,
-        command=f"rung train {run.folder}/recipe.toml",
+        command=members.command if members else f"rung train {run.folder}/recipe.toml",
         test_command=f"rung test {run.folder}",
         files=_files(run),
+        members=members,
     )
 
 
@@ -90,9 +93,11 @@ def _files(run: Run) -> dict[str, str]:
         run.times: "seconds of each epoch",
         run.checkpoints: "last, previous and best, with their SHA-256",
         run.weights: "the weights that are scored",
+        run.members: "the runs that this one is the mean of",
         run.kept: "which weights these are, and why the training ended",
         run.predictions("train").parent: "the answers all scores are computed from",
         run.scores: "every score with its interval",
+        run.robust: "the answers to corrupted images (`rung robust`)",
         run.pictures: "the samples and mistakes of this page",
         run.source: "your own code that the run used",
         run.opening: "the line of the ledger for this test set",

@@ -9,6 +9,7 @@ from typing import Any, Final
 LABELS: Final = {
     "verdict": "Result",
     "openings": "Test set",
+    "members": "Ensemble",
     "scored_weights": "Scored weights",
     "batch_norm": "Batch norm",
     "gap": "Train and validation",

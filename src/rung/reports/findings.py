@@ -9,7 +9,7 @@ from rung.reports import answers_findings, training_findings
 from rung.reports.finding import LABELS, Finding
 from rung.reports.inputs import ReportInput
 from rung.reports.tables import score_text
-from rung.words import count, listing, plural
+from rung.words import count, listing, percent, plural, points, quoted
 
 __all__ = ["LABELS", "Finding", "findings", "verdict"]
 
@@ -40,6 +40,7 @@ def findings(report: ReportInput) -> list[Finding]:
 
 def _all(report: ReportInput) -> Iterator[Finding]:
     yield from _openings(report)
+    yield from _members(report)
     if report.rows:
         found = training_findings.read_curves(report)
         yield from training_findings.scored_weights(report, found)
@@ -67,6 +68,22 @@ def _openings(report: ReportInput) -> Iterator[Finding]:
             f"These test scores are of opening {report.opening} of this test set: what was decided since the first may lean on it, and then they are too good."
         )
         yield Finding("openings", sentence, {"opening": report.opening})
+
+
+def _members(report: ReportInput) -> Iterator[Finding]:
+    """Say which runs an ensemble is the mean of, and whether it answers more validation images rightly than the best of them."""
+    if report.members is None:
+        return
+    names = listing([quoted(member.run) for member in report.members.members])
+    known = [member.accuracy for member in report.members.members if member.accuracy is not None]
+    said = f"This run is {report.members.words}: {names}. Nothing was trained for it."
+    if "validation" not in report.scores or len(known) < len(report.members.members):
+        yield Finding("members", said, {})
+        return
+    own = float(report.scores["validation"]["accuracy"]["value"])
+    beside = f"{points(abs(own - max(known)))} {'above' if own > max(known) else 'below'}" if own != max(known) else "just as good as"
+    said += f" By themselves they have {percent(min(known))} to {percent(max(known))} on validation; their mean is {beside} the best of them."
+    yield Finding("members", said, {"accuracy": own, "lowest": min(known), "highest": max(known)})
 
 
 def _data(report: ReportInput) -> Iterator[Finding]:

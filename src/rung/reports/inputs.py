@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.evaluate.ensemble import Members
 from rung.evaluate.predictions import Predictions
 from rung.recipe import Recipe
 
@@ -55,7 +56,7 @@ class ReportInput:
     opening: the how-manieth opening of this test set the test scores come from; None: sealed.
     kept: {"epoch": which weights are scored, "how": such as "best by validation_loss", "stopped": why the training ended}.
     command: does the run again; test_command: opens the test part.
-    files: {name in the run folder: what it is}.
+    files: {name in the run folder: what it is}. members: the runs that this one is the mean of, None for one that was trained.
     """
 
     recipe: Recipe
@@ -78,6 +79,7 @@ class ReportInput:
     norm_memory: float | None = None
     test_command: str = ""
     files: Mapping[str, str] | None = None
+    members: Members | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ def _facts(report: ReportInput) -> list[str]:
 
 def _training(report: ReportInput) -> dict[str, Any]:
     kept = report.kept.get("epoch")
-    scored = f"epoch {kept}, {kept_words(report, 'how')}"
+    scored = kept_words(report, "how") if report.members else f"epoch {kept}, {kept_words(report, 'how')}"
     if not report.rows:
         return {"panels": [], "curves_caption": "", "scored_weights": scored}
     loss = loss_name(report.recipe)
@@ -152,6 +152,10 @@ def _record(report: ReportInput) -> dict[str, Any]:
         "time_rows": tables.time_rows(report.times, report.setup_s),
         "environment_rows": tables.environment_rows(report.environment),
         "command": report.command,
-        "again_note": "The recipe carries the seed and every value that the machine or the data decided; with equal data and versions the result is the same.",
+        "again_note": (
+            "It is made of the weights of these runs, weight for weight."
+            if report.members
+            else "The recipe carries the seed and every value that the machine or the data decided; with equal data and versions the result is the same."
+        ),
         "files": list((report.files or {}).items()),
     }

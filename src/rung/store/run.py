@@ -95,6 +95,15 @@ class Run:
         return self.folder / "source"
 
     @property
+    def members(self) -> Path:
+        """Where it is written which runs this one is the mean of; only an ensemble has it."""
+        return self.folder / "members.json"
+
+    @property
+    def robust(self) -> Path:
+        return self.folder / "robust.json"
+
+    @property
     def failure(self) -> Path:
         return self.folder / "failure.json"
 
@@ -346,7 +355,7 @@ def _recipe_facts(run: Run) -> dict[str, Any]:
         raise RunError(f"{run.folder} has no recipe.toml: it ended before its first step, and may be deleted")
     try:
         recipe = tomllib.loads(run.read_recipe())
-        planned = recipe.get("train", {}).get("epochs")
+        planned = None if atomic.exists(run.members) else recipe.get("train", {}).get("epochs")
         return {"name": str(recipe.get("name", "")), "seed": recipe.get("seed"), "epochs_planned": planned}
     except (tomllib.TOMLDecodeError, AttributeError) as error:
         raise RunError(f"{run.recipe} is damaged: {error}") from error

@@ -48,6 +48,10 @@ class Journal(ABC):
         """Keep the row of one epoch, and its times apart from it."""
 
     @abstractmethod
+    def note(self, sentence: str) -> None:
+        """Keep a sentence that the user must hear, once."""
+
+    @abstractmethod
     def after_step(self, save: Callable[[], None]) -> None:
         """Save if it is time to; raise Interrupted after saving if a stop was asked for."""
 
@@ -62,9 +66,10 @@ class Journal(ABC):
 
 @final
 class NoJournal(Journal):
-    """Keeps nothing but the rows, in memory: for trainings without a run folder."""
+    """Keeps nothing but rows and notes, in memory: for trainings without a run folder."""
 
     def __init__(self) -> None:
+        self.notes: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self.times: list[dict[str, Any]] = []
 
@@ -80,6 +85,9 @@ class NoJournal(Journal):
     def append(self, row: dict[str, Any], times: dict[str, Any]) -> None:
         self.rows.append(row)
         self.times.append(times)
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
 
     def after_step(self, save: Callable[[], None]) -> None:
         return
@@ -97,7 +105,7 @@ class RunJournal(Journal):
 
     Checkpoints are written every `every_s` seconds of the monotonic clock, when a stop is asked for, and at the end; which ones
     are written changes no result. Rows after the last checkpoint are cut off when a training goes on, for they come again.
-    `notes`: what a user must hear about the checkpoint that was gone on from: damage, and what the bits now depend on. They are
+    `notes`: what a user must hear: of the checkpoint that was gone on from, damage and what the bits now depend on. They are
     told to `say` when they come up, and kept with the checkpoints, so that a second interruption does not lose them.
     """
 
@@ -155,6 +163,10 @@ class RunJournal(Journal):
         atomic.append_line(self.run.metrics, row)
         atomic.append_line(self.run.times, times)
         self._rows += 1
+
+    def note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self._note(sentence)
 
     def after_step(self, save: Callable[[], None]) -> None:
         if self.stop_signal() is None and time.monotonic() - self._saved_at < self.every_s:

@@ -14,15 +14,17 @@ import torch
 from torch import nn
 
 from rung import keys, own
-from rung.data.batches import Batch, Batches
-from rung.errors import RecipeError, RunError
+from rung.data.batches import Batches
+from rung.errors import DivergedError, RecipeError, RunError
 from rung.recipe import Train
+from rung.training.captured import step_for
 from rung.training.checkpoint import Checkpoint
-from rung.training.forward import half_precision, logits
+from rung.training.forward import logits
 from rung.training.journal import Interrupted, Journal
 from rung.training.losses import Loss
-from rung.training.optimizers import Penalised, add_l2_gradient, build_optimizers, clip, l2_penalty, optimizer_tensors, penalised, restore_optimizers, set_rate
+from rung.training.optimizers import Penalised, l2_penalty, optimizer_tensors
 from rung.training.schedules import Plateau, rate_factor, total_steps
+from rung.training.steps import Step, Taken, read
 
 Row = dict[str, float | int]
 Metric = Callable[[Any, Any], float]
@@ -97,24 +99,39 @@ def train(
     settings.learning_rate must be set. class_weights: float (K,) or None. The journal keeps checkpoints and rows; what it
     holds of an interrupted training leads to the same bits as if nothing had happened.
 
-    Raises: RunError at a loss or gradient that is not finite, before the optimizer steps; Interrupted when the journal is told to stop.
+    On a GPU what steps found is read every so many steps, before a checkpoint and at an epoch's end; observers hear of them then.
+
+    Raises: DivergedError at a loss or gradient that is not finite, on a processor before the optimizer steps, and always before a checkpoint;
+    Interrupted when the journal is told to stop.
     """
     if settings.learning_rate is None:
         raise RecipeError("train.learning_rate is not resolved: pass a number")
     steps_per_epoch = training.steps(settings.batch_size)
     steps_in_all = total_steps(settings, steps_per_epoch)
-    optimizers, kernels = build_optimizers(model, settings), penalised(model, settings)
-    average = _copy(model.state_dict()) if settings.ema_decay else {}
-    progress, best = Progress(), None
+    progress, best, unread = Progress(), None, list[tuple[int, Taken]]()
     checkpoint = journal.last()
+    step = step_for(model, settings, loss, precision, class_weights, journal.note)
+    average = _copy(model.state_dict()) if settings.ema_decay else {}
     if checkpoint:
-        progress = _restore(checkpoint, model, optimizers, average)
+        progress = _restore(checkpoint, model, step, average)
         best = journal.best()
 
+    def read_steps() -> None:
+        for (number, taken), found in zip(unread, read([taken for _, taken in unread]), strict=True):
+            if not math.isfinite(found.loss) or not math.isfinite(found.norm):
+                late = f"It was seen after step {progress.step}, and nothing was saved since" if step.every > 1 else "The optimizer did not step"
+                raise DivergedError(_not_finite("gradient" if math.isfinite(found.loss) else "loss", taken, training, number, late))
+            progress.loss_sum += found.loss_sum
+            progress.correct += found.correct
+            if observe:
+                observe(StepEnd(number, steps_in_all, found.loss))
+        unread.clear()
+
     def save() -> None:
+        read_steps()
         if best is not None:
             journal.save("best", best, {"step": min(progress.best_epoch * steps_per_epoch, steps_in_all), "epoch": progress.best_epoch})
-        tensors, numbers = optimizer_tensors(optimizers)
+        tensors, numbers = optimizer_tensors(step.work.optimizers)
         tensors |= _prefixed("model", model.state_dict()) | _prefixed("average", average)
         journal.save("last", tensors, {"step": progress.step, "progress": dataclasses.asdict(progress), "optimizers": numbers})
 
@@ -125,33 +142,19 @@ def train(
         model.train()
         batches = training.training(epoch, settings.batch_size, progress.step - epoch * steps_per_epoch)
         for batch in itertools.islice(batches, steps_in_all - progress.step):
-            set_rate(optimizers, _rate(settings, progress.plateau, progress.step, steps_in_all, steps_per_epoch))
             torch.manual_seed(keys.torch_seed(seed, "dropout", progress.step))
-            with half_precision(batch.images.device, precision):
-                answers = model(batch.images)
-            losses = _weighted(loss(answers.float(), batch.targets), batch.targets, class_weights)
-            value = losses.mean()
-            if not torch.isfinite(value):
-                raise RunError(_not_finite("loss", losses, batch, training, progress.step))
-            for optimizer in optimizers:
-                optimizer.zero_grad()
-            value.backward()  # type: ignore[no-untyped-call]
-            add_l2_gradient(kernels)
-            if not torch.isfinite(clip(model, settings)):
-                raise RunError(_not_finite("gradient", losses, batch, training, progress.step))
-            for optimizer in optimizers:
-                optimizer.step()
-            _update_average(average, model, settings.ema_decay)
+            taken = step.take(batch, _rate(settings, progress.plateau, progress.step, steps_in_all, steps_per_epoch))
             progress.step += 1
             progress.seen += len(batch.labels)
-            progress.loss_sum += losses.detach().double().sum().item()
-            progress.correct += int((answers.detach().argmax(1) == batch.labels).sum())
-            if observe:
-                observe(StepEnd(progress.step, steps_in_all, value.item()))
+            unread.append((progress.step, taken))
+            _update_average(average, model, settings.ema_decay)
+            if len(unread) >= step.every:
+                read_steps()
             journal.after_step(save)
+        read_steps()
         trained = time.perf_counter()
         rate = _rate(settings, progress.plateau, progress.step - 1, steps_in_all, steps_per_epoch)
-        row = _training_row(progress, epoch + 1, rate, kernels)
+        row = _training_row(progress, epoch + 1, rate, step.work.kernels)
         if validation is not None:
             try:
                 row |= _validation_row(model, average, validation, precision, loss, metrics or {}, float(row["penalty"]), journal.check)
@@ -172,6 +175,7 @@ def train(
     model.load_state_dict(kept)
     epochs_done = -(-progress.step // steps_per_epoch)
     weights = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in kept.items()}
+    step.end()
     return TrainResult(weights, progress.best_epoch if settings.keep == "best" else epochs_done, progress.stopped or _all_were_run(settings, epochs_done))
 
 
@@ -191,10 +195,10 @@ def _without_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[st
     return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def _restore(checkpoint: Checkpoint, model: nn.Module, optimizers: list[torch.optim.Optimizer], average: dict[str, torch.Tensor]) -> Progress:
+def _restore(checkpoint: Checkpoint, model: nn.Module, step: Step, average: dict[str, torch.Tensor]) -> Progress:
     """Put a checkpoint's tensors back in place and return its progress."""
     model.load_state_dict(_without_prefix("model", checkpoint.tensors))
-    restore_optimizers(optimizers, checkpoint.tensors, checkpoint.state["optimizers"])
+    step.restore(checkpoint.tensors, checkpoint.state["optimizers"])
     for name, value in _without_prefix("average", checkpoint.tensors).items():
         average[name].copy_(value)
     stored = dict(checkpoint.state["progress"])
@@ -207,22 +211,15 @@ def _rate(settings: Train, plateau: Plateau, step: int, total_steps: int, steps_
     return max(rate * plateau.factor, settings.minimum_rate) if settings.schedule == "plateau" else rate
 
 
-def _weighted(losses: torch.Tensor, targets: torch.Tensor, class_weights: torch.Tensor | None) -> torch.Tensor:
-    if class_weights is None:
-        return losses
-    return losses * (targets @ class_weights if targets.is_floating_point() else class_weights[targets])
-
-
-def _not_finite(what: str, losses: torch.Tensor, batch: Batch, training: Batches, step: int) -> str:
-    """Say where it happened, and name the images whose loss is not finite, or those of the largest loss where all are."""
+def _not_finite(what: str, taken: Taken, training: Batches, number: int, late: str) -> str:
+    """Say at which step it happened, and name the images whose loss is not finite, or those of the largest loss where all are."""
+    losses = taken.losses
     bad = ~torch.isfinite(losses)
-    chosen = batch.rows[bad] if bad.any() else batch.rows[losses.argsort(descending=True)[:5]]
+    chosen = taken.rows[bad] if bad.any() else taken.rows[losses.argsort(descending=True)[:5]]
     names = [training.sources[row] if training.sources else f"row {row}" for row in chosen.tolist()]
     whose = f"for {int(bad.sum())} of the {len(losses)} images of the batch" if bad.any() else "though every loss is; the largest losses are those of"
     shown = ", ".join(names[:5]) + (", .." if len(names) > 5 else "")
-    return (
-        f"the {what} is not finite at step {step + 1}, {whose}: {shown}. The optimizer did not step. Try a smaller train.learning_rate or train.clip_norm = 1."
-    )
+    return f"the {what} is not finite at step {number}, {whose}: {shown}. {late}. Try a smaller train.learning_rate or train.clip_norm = 1."
 
 
 @torch.no_grad()
@@ -270,7 +267,7 @@ def _validation_row(
             model.load_state_dict(present)
     mean_loss = loss(answers, validation.labels).double().mean().item()
     if not math.isfinite(mean_loss):
-        raise RunError(f"the validation loss is {mean_loss}: the training has diverged. Try a smaller train.learning_rate or train.clip_norm = 1.")
+        raise DivergedError(f"the validation loss is {mean_loss}: the training has diverged. Try a smaller train.learning_rate or train.clip_norm = 1.")
     row: Row = {
         "validation_loss": mean_loss,
         "validation_accuracy": (answers.argmax(1) == validation.labels).double().mean().item(),

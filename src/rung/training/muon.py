@@ -35,7 +35,8 @@ def orthogonal(matrices: Tensor, dtype: torch.dtype) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Update kernels of two or more dimensions; the step is scaled by sqrt(max(1, rows / columns)), as in torch.optim.Muon.
 
-    learning_rate: size of a step in the spectral norm; momentum: 0..1, a moving average; weight_decay: decoupled, times the rate.
+    learning_rate: size of a step in the spectral norm; momentum: 0..1, a moving average; weight_decay: decoupled, times the rate. A group's "lr" and
+    "momentum" may be tensors, float32 (), which are read on their device: a captured step then follows them.
     The Newton-Schulz steps run in bfloat16 on a GPU and in float32 on a processor, unless `dtype` says otherwise.
     """
 
@@ -71,19 +72,24 @@ class Muon(torch.optim.Optimizer):
                 self._update(kernels, group["lr"], group["momentum"], group["nesterov"], group["weight_decay"])
         return loss
 
-    def _update(self, kernels: list[Tensor], rate: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
+    def _update(self, kernels: list[Tensor], rate: float | Tensor, momentum: float | Tensor, nesterov: bool, weight_decay: float) -> None:
         for kernel in kernels:
             if "momentum_buffer" not in self.state[kernel]:
                 self.state[kernel]["momentum_buffer"] = torch.zeros_like(kernel)
         gradients = [kernel.grad for kernel in kernels if kernel.grad is not None]
         averages = [self.state[kernel]["momentum_buffer"] for kernel in kernels]
-        torch._foreach_lerp_(averages, gradients, 1 - momentum)
-        directions = torch._foreach_lerp(gradients, averages, momentum) if nesterov else averages
+        for average, gradient in zip(averages, gradients, strict=True):
+            average.lerp_(gradient, 1 - momentum)
+        directions = [gradient.lerp(average, momentum) for average, gradient in zip(averages, gradients, strict=True)] if nesterov else averages
         matrices = torch.stack([d.reshape(len(d), -1) for d in directions])
         rows, columns = matrices.shape[1:]
         steps = orthogonal(matrices, self._dtype or (torch.bfloat16 if matrices.is_cuda else torch.float32))
         if weight_decay:
-            torch._foreach_mul_(kernels, 1 - rate * weight_decay)
+            for kernel in kernels:
+                kernel.mul_(1 - rate * weight_decay)
         scale = max(1.0, rows / columns) ** 0.5
         for kernel, step in zip(kernels, steps, strict=True):
-            kernel.add_(step.reshape(kernel.shape), alpha=-rate * scale)
+            if isinstance(rate, Tensor):
+                kernel.addcmul_(step.reshape(kernel.shape).to(kernel.dtype), rate, value=-scale)
+            else:
+                kernel.add_(step.reshape(kernel.shape), alpha=-rate * scale)

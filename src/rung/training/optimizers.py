@@ -59,6 +59,7 @@ DEFAULTS: dict[str, dict[str, Defaults]] = {
 # Momentum, and whether it is Nesterov's, of the optimizers that have them; None: they do not have it.
 MOMENTUM: dict[str, tuple[float, bool | None]] = {"sgd": (0.0, False), "rmsprop": (0.0, None), "muon": (0.95, True)}
 ADAM_RATIO_BESIDE_MUON = 0.05  # Adam's usual 0.001 beside Muon's usual 0.02
+CAPTURABLE = ("sgd", "adam", "adamw", "muon")  # whose rate may be a tensor, and whose steps a CUDA graph may hold
 _RATIO = "rate_ratio"
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -176,7 +177,30 @@ def set_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
     """Set the main learning rate; each group keeps its own ratio to it (that of the Adam beside Muon is 0.05)."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = rate * group[_RATIO]
+            _put(group, "lr", rate * group[_RATIO])
+
+
+def set_momentum(optimizers: Sequence[torch.optim.Optimizer], momentum: float) -> None:
+    """Set Muon's momentum; the others keep theirs."""
+    for optimizer in optimizers:
+        if isinstance(optimizer, Muon):
+            for group in optimizer.param_groups:
+                _put(group, "momentum", momentum)
+
+
+def tensor_rates(optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Hold rates, and Muon's momentum, in float32 tensors beside the parameters: a captured step reads them there, and setting them fills them."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for name in ("lr", "momentum") if isinstance(optimizer, Muon) else ("lr",):
+                group[name] = torch.tensor(float(group[name]), dtype=torch.float32, device=group["params"][0].device)
+
+
+def _put(group: dict[str, Any], name: str, value: float) -> None:
+    if isinstance(group[name], Tensor):
+        group[name].fill_(value)
+    else:
+        group[name] = value
 
 
 def optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]]:

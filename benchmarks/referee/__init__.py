@@ -1,0 +1,1 @@
+"""Simulations of the referee: does it hold what docs/statistics.md claims?"""

@@ -1,0 +1,254 @@
+"""From the record of a ladder to sentences: what is known, at which level and over what, and what could not be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from rung.reports.finding import Finding
+from rung.study.amounts import is_share, name_text, range_text, signed_text, size_text, value_text
+from rung.study.ladder import Candidate, Ladder, LadderStep
+from rung.study.measured import Measured
+from rung.study.metrics import metric_named
+from rung.study.noise import number_text
+from rung.study.plan import START
+from rung.study.power import Estimate, noise_of, seeds_needed
+from rung.study.referee import Difference
+from rung.words import PERCENT, count, listing, plural, quoted
+
+LADDER_LABELS: Final = {
+    "climb": "The climb",
+    "unfinished": "Not at its end",
+    "fall": "Expected on test",
+    "test": "Test",
+    "unclear": "Could not be told",
+    "rule": "Rule",
+    "same": "The same network",
+    "dropped": "Dropped early",
+    "error": "Error rate",
+    "told": "Budget and runs",
+}
+_NAMED: Final = 6  # names in one sentence; the rest are counted
+
+
+def findings(ladder: Ladder) -> list[Finding]:
+    """Return what the whole ladder shows, in the order a reader wants; what is not there is not said."""
+    return [
+        *climb(ladder),
+        *unfinished(ladder),
+        *fall(ladder),
+        *test(ladder),
+        *unclear(ladder),
+        *rule(ladder),
+        *same(ladder),
+        *dropped(ladder),
+        *error(ladder),
+        *(Finding("told", sentence, {}) for sentence in ladder.told),
+    ]
+
+
+def climb(ladder: Ladder) -> Iterator[Finding]:
+    """Say where the ladder began, what is kept now, and how far they lie apart."""
+    decided = decided_steps(ladder)
+    if not decided:
+        return
+    metric, share = ladder.plan.metric, is_share(ladder.plan.metric)
+    first, last = decided[0].start, decided[-1].named(decided[-1].kept)
+    steps = f"{plural(len(decided), 'step')}"
+    climbed = [step for step in decided if step.kept != START]
+    if not climbed:
+        sentence = (
+            f"After {steps} the start is still what is kept: {name_text(metric)} {value_text(mean(first), share)} on validation, the mean of "
+            f"{plural(len(first.values), 'seed')}. No candidate was shown to be better."
+        )
+        yield Finding("climb", sentence, {"steps": len(decided), "start": mean(first), "winner": mean(first), "climbed": 0})
+        return
+    way = listing([f"{quoted(step.kept)} ({step.name})" for step in climbed])
+    gain = mean(last) - mean(first)
+    sentence = (
+        f"From {value_text(mean(first), share)} to {value_text(mean(last), share)} {name_text(metric)} on validation, {signed_text(gain, share)}"
+        f"{' points' if share else ''} over {steps}, {len(climbed)} of them climbed: {way}.{_whole_interval(ladder, first, last)}"
+    )
+    yield Finding("climb", sentence, {"steps": len(decided), "start": mean(first), "winner": mean(last), "climbed": len(climbed)})
+
+
+def _whole_interval(ladder: Ladder, first: Candidate, last: Candidate) -> str:
+    """Return the interval over seeds of last minus first, in a sentence; "" where they share no two seeds."""
+    from scipy.special import stdtrit
+
+    both = [seed for seed in first.seeds if seed in last.seeds]
+    if len(both) < 2:
+        return ""
+    gains = np.array([last.values[last.seeds.index(seed)] - first.values[first.seeds.index(seed)] for seed in both])
+    half = float(stdtrit(len(both) - 1, 0.975) * gains.std(ddof=1) / np.sqrt(len(both)))
+    share = is_share(ladder.plan.metric)
+    text = range_text(float(gains.mean()) - half, float(gains.mean()) + half, share)
+    return f" The 95{PERCENT} interval over seeds is {text}; it does not know that these scores did the choosing."
+
+
+def unfinished(ladder: Ladder) -> Iterator[Finding]:
+    """Say how much of the ladder is still to come."""
+    if ladder.ended:
+        return
+    decided, planned = len(decided_steps(ladder)), len(ladder.plan.steps)
+    sentence = (
+        f"{decided} of {plural(planned, 'step')} {'is' if decided == 1 else 'are'} decided; the same command goes on, and no finished run is trained again."
+    )
+    yield Finding("unfinished", sentence, {"decided": decided, "planned": planned})
+
+
+def fall(ladder: Ladder) -> Iterator[Finding]:
+    """Say by how much the kept score is expected to fall on test, before test is opened."""
+    found = ladder.fall
+    if found is None:
+        return
+    metric, share = ladder.plan.metric, is_share(ladder.plan.metric)
+    sign = metric_named(metric).sign
+    expected, low, high = sign * found.expected, *sorted((sign * (found.score - found.high), sign * (found.score - found.low)))
+    sentence = (
+        f"The kept score was the best of several, so it is expected to be less good where it is measured anew: by {size_text(found.estimate, share)} "
+        f"({found.level * 100:g}{PERCENT} interval {range_text(found.low, found.high, share)}), which makes {value_text(expected, share)} "
+        f"({value_text(low, share)} to {value_text(high, share)}). {found.reason}"
+    )
+    yield Finding("fall", sentence.strip(), {"estimate": found.estimate, "low": found.low, "high": found.high, "expected": expected})
+
+
+def test(ladder: Ladder) -> Iterator[Finding]:
+    """Say what the opened test part shows of the start and the last winner, beside what was expected."""
+    share = is_share(ladder.plan.metric)
+    for tested in ladder.test:
+        openings = sorted(tested.openings)
+        which = f"opening {openings[0]}" if len(openings) == 1 else f"openings {openings[0]} to {openings[-1]}"
+        later = " What was decided since the first opening may lean on it." if openings[0] > 1 and tested.name == START else ""
+        sentence = (
+            f"{quoted(tested.name)}: {name_text(ladder.plan.metric)} {value_text(tested.mean, share)} on test, the mean of "
+            f"{plural(len(tested.values), 'seed')} ({which} of this test set).{later}"
+        )
+        yield Finding("test", sentence, {"name": tested.name, "mean": tested.mean, "openings": openings})
+
+
+def unclear(ladder: Ladder) -> Iterator[Finding]:
+    """Say, step by step, which candidates could not be told from the start, and how many seeds would tell the likeliest of them."""
+    share = is_share(ladder.plan.metric)
+    for step in decided_steps(ladder):
+        open_ones = [one for one in step.verdict.differences if one.verdict == "cannot tell"] if step.verdict else []
+        if not open_ones:
+            continue
+        best = max(open_ones, key=lambda one: one.estimate)
+        unit = " points" if share else ""
+        names = _some([quoted(one.name) for one in open_ones])
+        sign = metric_named(ladder.plan.metric).sign
+        sentence = (
+            f"{step_name(step)}: {names} could not be told from the start with {plural(best.seeds, 'seed')} each. The likeliest is {quoted(best.name)}, "
+            f"{signed_text(sign * best.estimate, share)}{unit} ({difference_range(best, sign, share)})."
+        )
+        needed = seeds_for(ladder, step, best)
+        if needed is not None:
+            sentence += f" If that is its true difference, {number_text(needed)} seeds a candidate would show it."
+        yield Finding("unclear", sentence, {"step": step.number, "names": [one.name for one in open_ones], "seeds": needed.value if needed else None})
+
+
+def seeds_for(ladder: Ladder, step: LadderStep, difference: Difference) -> Estimate | None:
+    """Return how many seeds would show the difference that was found; None where it does not matter (inside the margin, or a worse one)."""
+    if difference.estimate <= ladder.plan.tie_margin:
+        return None
+    start = step.start
+    if len(set(start.values)) < 2:
+        return None
+    sign = metric_named(ladder.plan.metric).sign
+    measured = Measured(
+        start.name, start.parameters or 0, start.flops or 0, start.seeds, sign * np.array(start.values, dtype=np.float64), share=is_share(ladder.plan.metric)
+    )
+    return seeds_needed(noise_of(measured), difference.estimate, candidates=len(step.candidates), step=step.number, level=ladder.plan.level)
+
+
+def rule(ladder: Ladder) -> Iterator[Finding]:
+    """Say where a rule other than the referee's kept something else than the referee would."""
+    if ladder.plan.rule == "score":
+        return
+    other = [step for step in decided_steps(ladder) if step.verdict is not None and step.kept != step.verdict.kept]
+    if not other:
+        sentence = f"The rule {ladder.plan.rule} holds no error rate; it kept what the referee would keep in every step."
+    else:
+        cases = listing([f"in step {step.number} {quoted(step.kept)} where the referee keeps {quoted(step.verdict.kept)}" for step in other if step.verdict])
+        sentence = f"The rule {ladder.plan.rule} holds no error rate: it kept {cases}."
+    yield Finding("rule", sentence, {"rule": ladder.plan.rule, "steps": [step.number for step in other]})
+
+
+def same(ladder: Ladder) -> Iterator[Finding]:
+    """Name candidates that are one network under two names."""
+    for step in ladder.steps:
+        for one in step.candidates:
+            if one.same_as:
+                how = "its whole recipe is the same" if one.same_how == "recipe" else "its weights and answers came out the same"
+                sentence = f"{step_name(step)}: {quoted(one.name)} is the same network as {quoted(one.same_as)} under another name ({how})."
+                yield Finding("same", sentence, {"step": step.number, "name": one.name, "same_as": one.same_as, "how": one.same_how})
+
+
+def dropped(ladder: Ladder) -> Iterator[Finding]:
+    """Say which candidates the race dropped, and after how many seeds."""
+    planned = len(ladder.plan.seeds)
+    for step in ladder.steps:
+        out = [one for one in step.candidates if one.dropped_after is not None]
+        if not out:
+            continue
+        said = _some([f"{quoted(one.name)} after {plural(one.dropped_after or 0, 'seed')}" for one in out])
+        sentence = f"{step_name(step)}: {said} of {planned} had no chance left to be kept, and {'was' if len(out) == 1 else 'were'} not trained further."
+        yield Finding("dropped", sentence, {"step": step.number, "names": {one.name: one.dropped_after for one in out}})
+
+
+def error(ladder: Ladder) -> Iterator[Finding]:
+    """Say how much of the allowed error rate is spent."""
+    spent = sum(step.verdict.spent for step in ladder.steps if step.verdict is not None)
+    if not spent or ladder.plan.rule != "score":
+        return
+    left = max(0.0, ladder.plan.level - spent)
+    sentence = (
+        f"Of the error rate of {ladder.plan.level * 100:g}{PERCENT} for the whole ladder these steps spent {spent * 100:.2f}{PERCENT}; "
+        f"{left * 100:.2f}{PERCENT} is left for steps that may be added."
+    )
+    yield Finding("error", sentence, {"spent": spent, "level": ladder.plan.level})
+
+
+def step_sentences(ladder: Ladder, step: LadderStep) -> list[str]:
+    """Return what a step shows: what was tried, what was decided and why, how it was compared."""
+    share, metric = is_share(ladder.plan.metric), name_text(ladder.plan.metric)
+    if not step.start.values:
+        return [f"Not begun: {plural(len(step.candidates), 'candidate')} to come.", *step.told]
+    tried = f"Tried {_some([quoted(one.name) for one in step.candidates])} against the start, {metric} {value_text(mean(step.start), share)}"
+    changed = f"{tried}{f', changing {step.field}' if step.field else ''}: {plural(len(step.start.seeds), 'seed')} each."
+    beside = [f"The referee: {step.verdict.reason}"] if step.verdict and step.reason != step.verdict.reason else []
+    return [changed, step.reason, *beside, *step.told]
+
+
+def difference_range(found: Difference, sign: float, share: bool) -> str:
+    """Write the interval of a difference with its level and what it covers: "99.2 % interval over seeds: −0.10 to +0.72"."""
+    low, high = sorted((sign * found.low, sign * found.high))
+    return f"{level_text(found.level)} interval over {found.covers}: {range_text(low, high, share)}"
+
+
+def level_text(level: float) -> str:
+    """Write the level of an interval with as many decimals as it takes to tell it from 100 %."""
+    return f"{level * 100:.4g}{PERCENT}"
+
+
+def decided_steps(ladder: Ladder) -> list[LadderStep]:
+    """Return the steps that were decided; one in which no candidate was left to compare has no verdict."""
+    return [step for step in ladder.steps if step.state == "decided"]
+
+
+def mean(one: Candidate) -> float:
+    """Return the mean of a candidate's values."""
+    return sum(one.values) / len(one.values)
+
+
+def step_name(step: LadderStep) -> str:
+    """Name a step in a sentence: "Step 2, rate"."""
+    return f"Step {count(step.number)}, {step.name}"
+
+
+def _some(texts: Sequence[str]) -> str:
+    """Join texts; of many the first few, and how many more."""
+    return listing(texts) if len(texts) <= _NAMED else f"{', '.join(texts[: _NAMED - 1])} and {len(texts) - _NAMED + 1} more"

@@ -1,0 +1,168 @@
+"""The winner's curse: the kept score is the best of several noisy ones, so it is expected to fall on test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rung.errors import RunError
+from rung.study.measured import Floats, Measured
+from rung.study.referee import amount
+from rung.study.variance import expected_freedom, image_share
+from rung.words import percent, quoted
+
+_SPREADS: Final = 200  # how many spreads of effects are tried, from none to twice the largest difference seen
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A step of a ladder that was decided; kept: name of its start or of one of its candidates. The start of the next step is the kept one."""
+
+    start: Measured
+    candidates: tuple[Measured, ...]
+    kept: str
+
+
+@dataclass(frozen=True)
+class Fall:
+    """By how much the kept one's validation score is expected to fall where it is measured anew (test); positive: it falls.
+
+    low, high: the interval at `level`. score: the validation score, mean over seeds. expected: score - estimate. reason: one sentence.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    score: float
+    expected: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """The networks of a ladder: their scores (K,), the variance of each one's noise (K,) of so many degrees of freedom, and from which other each was made.
+
+    parents: -1 for the first start.
+    """
+
+    scores: Floats
+    noise: Floats
+    parents: tuple[int, ...]
+    kept: int
+    freedom: float
+
+
+def expected_fall(steps: Sequence[Decided], *, level: float = 0.95) -> Fall:
+    """Return the expected fall of the score that a whole ladder ended with. Raises RunError without a step, or where nothing tells the noise.
+
+    Each candidate's true score is its start's plus an effect, the effects of the ladder are normal about 0 with one unknown spread, and each score is the
+    true one plus noise of its own. Given all scores, the true score of any network has a known mean, whichever was picked: a posterior mean is free of the
+    winner's curse (B. Efron, "Tweedie's formula and selection bias", JASA 106, 2011). It is averaged over the spreads by their likelihood and a half-Cauchy
+    prior as wide as the noise (A. Gelman, "Prior distributions for variance parameters in hierarchical models", Bayesian Analysis 1, 2006).
+    Noise that all networks share (which images validation got) falls on all alike, is not part of this fall, and is not in its interval.
+    """
+    tree = _tree(steps)
+    highest = max(float(np.abs(tree.scores - tree.scores[0]).max()), float(np.sqrt(tree.noise.max())))
+    spreads = np.linspace(0.0, 2 * highest, _SPREADS)
+    logs, means, variances = _posterior(tree, spreads)
+    weights = np.exp(logs - logs.max()) / (1 + spreads**2 / tree.noise.mean())
+    weights /= weights.sum()
+    mean = float(weights @ means)
+    low, high = _quantiles(weights, means, np.sqrt(variances), tree.freedom, level)
+    name, share = steps[-1].kept, steps[0].start.share
+    score = float(tree.scores[tree.kept])
+    shown = f"{percent(score, 2)}" if share else amount(score, share)
+    bounds = f"{amount(score - high, share)} to {amount(score - low, share)} at {percent(level, 0)} confidence"
+    chosen = f"chosen among {len(tree.scores)} by noisy scores, it is expected to fall by {amount(score - mean, share)} ({bounds})"
+    reason = f"{quoted(name)} has {shown} on validation; {chosen}."
+    return Fall(score - mean, score - high, score - low, level, score, mean, reason)
+
+
+def _tree(steps: Sequence[Decided]) -> _Tree:
+    if not steps:
+        raise RunError("a ladder without a step has no winner: its score is not expected to fall")
+    seeds, images, freedom = _noise(steps)
+    scores, noise, parents = [steps[0].start.mean], [seeds / len(steps[0].start.seeds) + images], [-1]
+    current = 0
+    for step in steps:
+        first = len(scores)
+        for candidate in step.candidates:
+            scores.append(candidate.mean)
+            noise.append(seeds / len(candidate.seeds) + images)
+            parents.append(current)
+        names = [candidate.name for candidate in step.candidates]
+        if step.kept in names:
+            current = first + names.index(step.kept)
+        elif step.kept != step.start.name:
+            raise RunError(f"the kept one, {step.kept}, is neither the start {step.start.name} nor a candidate")
+    return _Tree(np.array(scores), np.array(noise), tuple(parents), current, freedom)
+
+
+def _noise(steps: Sequence[Decided]) -> tuple[float, float, float]:
+    """Return the variance of one network's score over seeds, what the images add to that of its mean, and the degrees of freedom.
+
+    Halves of those of the differences, on the mean over all candidates that are not the start under another name.
+    """
+    squares, count, freedom, images = 0.0, 0, 0.0, []
+    for step in steps:
+        pairs = [(step.start.take(candidate.seeds), candidate) for candidate in step.candidates]
+        pairs = [(start, candidate) for start, candidate in pairs if (candidate.values - start.values).any()]
+        for start, candidate in pairs:
+            differences = candidate.values - start.values
+            squares += float(((differences - differences.mean()) ** 2).sum())
+            count += len(differences) - 1
+            if candidate.images is not None and start.images is not None and candidate.images.shape == start.images.shape:
+                images.append(image_share(candidate.images - start.images).added)
+        if pairs:
+            freedom += expected_freedom(max(len(candidate.seeds) for _, candidate in pairs), len(pairs))
+    seeds, added = (squares / count / 2 if count else 0.0), (float(np.mean(images)) / 2 if images else 0.0)
+    if seeds + added == 0:
+        raise RunError("scores of one seed without images, or the same for every seed, tell nothing of the noise: the expected fall is not known")
+    return seeds, added, max(freedom, 1.0)
+
+
+def _posterior(tree: _Tree, spreads: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return, for each spread of effects: the log likelihood (the first start's score is free), mean and variance of the kept one's true score.
+
+    With effects A, noise D and spread s, the scores' covariance is s^2 A + D; in the eigenvectors of D^-1/2 A D^-1/2 it is a diagonal for every s.
+    """
+    count = len(tree.scores)
+    ways = np.zeros((count, count))  # which effects make up each network
+    for node, parent in enumerate(tree.parents):
+        if parent >= 0:
+            ways[node] = ways[parent]
+            ways[node, node] = 1.0
+    alike = ways @ ways.T
+    scale = 1 / np.sqrt(tree.noise)
+    values, vectors = np.linalg.eigh(scale[:, None] * alike * scale)
+    scores, ones, own = (vectors.T @ (scale * column) for column in (tree.scores - tree.scores[0], np.ones(count), alike[tree.kept]))
+    squared = spreads**2
+    weights = 1 / (1 + squared[:, None] * np.maximum(values, 0.0))
+    total = weights @ ones**2
+    level = weights @ (ones * scores) / total
+    rest = scores - level[:, None] * ones
+    logs = 0.5 * (np.log(weights).sum(axis=1) - np.log(total) - (weights * rest**2).sum(axis=1))
+    means = tree.scores[0] + level + squared * (weights * own * rest).sum(axis=1)
+    left = 1 - squared * (weights @ (own * ones))
+    variances = squared * alike[tree.kept, tree.kept] - squared**2 * (weights @ own**2) + left**2 / total
+    return logs, means, np.maximum(variances, 0.0)
+
+
+def _quantiles(weights: Floats, means: Floats, deviations: Floats, freedom: float, level: float) -> tuple[float, float]:
+    """Return the two ends that leave (1 - level) / 2 outside each, of a mixture of Student's t: the noise is an estimate too."""
+    from scipy.optimize import brentq
+    from scipy.special import stdtr, stdtrit
+
+    deviations = np.maximum(deviations, 1e-12)
+    reach = float(stdtrit(freedom, (1 + level) / 2)) * deviations
+
+    def beyond(x: float, tail: float) -> float:
+        return float(weights @ stdtr(freedom, (x - means) / deviations)) - tail
+
+    lowest, highest = float((means - reach).min()), float((means + reach).max())
+    low, high = (float(brentq(beyond, lowest, highest, args=(tail,))) for tail in ((1 - level) / 2, (1 + level) / 2))
+    return low, high

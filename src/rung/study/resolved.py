@@ -1,0 +1,30 @@
+"""What is known of a candidate before it is trained: by which key its runs are found, whether another is the same network, and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A candidate whose recipe was made whole.
+
+    identity: SHA-256 of the whole recipe as TOML (without name, why, notes and seed), the user's own sources and the data's content: what has the
+    same identity trains the same networks. parameters; flops of one image, forwards. classes, epochs: of the training.
+    """
+
+    identity: str
+    parameters: int
+    flops: int
+    classes: tuple[str, ...]
+    epochs: int
+
+    def key(self, seed: int) -> str:
+        """Return the name of the run folder of one seed."""
+        return hashlib.sha256(f"{self.identity} {seed}".encode()).hexdigest()[:16]
+
+
+Resolve = Callable[[Mapping[str, Any]], Resolved]

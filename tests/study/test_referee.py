@@ -1,0 +1,210 @@
+"""The referee: what it decides and says, and small simulations of its error rate and its intervals."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.referee import simulations, worlds
+from rung.errors import RunError
+from rung.study.measured import Measured
+from rung.study.referee import compared, hopeless, judge, pooled, spending
+
+NOISE = np.array([0.004, -0.003, 0.001, -0.004, 0.002])
+
+
+def network(name: str, mean: float, noise: Sequence[float] = tuple(NOISE), cost: int = 10, share: bool = True) -> Measured:
+    values = mean + np.asarray(noise)
+    return Measured(name, cost, cost, tuple(range(len(values))), values, share=share)
+
+
+def start(mean: float = 0.8) -> Measured:
+    return network("start", mean, np.zeros(5))
+
+
+def test_one_candidate_is_students_paired_test() -> None:
+    candidate = network("wide", 0.82)
+    found = judge(start(), [candidate], step=1).differences[0]
+    interval = stats.ttest_1samp(NOISE, 0.0).confidence_interval(1 - spending(1, 0.05))
+    assert (found.low, found.high) == pytest.approx((0.02 + interval.low, 0.02 + interval.high))
+    assert (found.covers, found.seeds, found.verdict) == ("seeds", 5, "better")
+    assert found.level == pytest.approx(1 - 0.05 * 6 / math.pi**2)
+
+
+def test_all_steps_together_spend_the_level() -> None:
+    assert sum(spending(step, 0.05) for step in range(1, 20_000)) == pytest.approx(0.05, rel=1e-3)
+    with pytest.raises(RunError, match="counted from 1"):
+        spending(0, 0.05)
+    with pytest.raises(RunError, match="between 0 and 1"):
+        spending(1, 5.0)
+
+
+def test_the_error_is_shared_among_the_candidates() -> None:
+    verdict = judge(start(), [network(str(number), 0.8 + number / 100, np.roll(NOISE, number)) for number in range(4)], step=2)
+    assert {difference.level for difference in verdict.differences} == {1 - spending(2, 0.05) / 4}
+    assert verdict.spent == spending(2, 0.05)
+
+
+def test_the_better_one_is_kept_and_the_numbers_are_said() -> None:
+    verdict = judge(start(), [network("wide", 0.82), network("narrow", 0.75, -NOISE)], step=1)
+    assert verdict.kept == "wide"
+    assert [difference.verdict for difference in verdict.differences] == ["better", "worse"]
+    found = verdict.differences[0]
+    bounds = f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+    assert verdict.reason == f"“wide” is kept: 2.00 points ({bounds} at 98.5\u202f% confidence, over 5 seeds) better than “start”."
+
+
+def test_what_cannot_be_told_is_said_and_the_start_stays() -> None:
+    verdict = judge(start(), [network("a", 0.801), network("b", 0.802, -NOISE)], step=1, tie_margin=0.001)
+    assert verdict.kept == "start"
+    assert {difference.verdict for difference in verdict.differences} == {"cannot tell"}
+    assert verdict.reason.startswith("“start” stays: it cannot be told at this budget whether “b” is better: 0.20 points (")
+
+
+def test_where_all_are_worse_no_candidate_is_better() -> None:
+    assert judge(start(), [network("a", 0.7)], step=1).reason == "“start” stays: no candidate is better."
+
+
+@pytest.mark.parametrize(("cost", "kept"), [(9, "small"), (10, "start"), (11, "start")])
+def test_a_tie_keeps_the_cheaper(cost: int, kept: str) -> None:
+    verdict = judge(start(), [network("small", 0.8, NOISE / 20, cost)], step=1)
+    assert verdict.differences[0].verdict == "equal"
+    assert verdict.kept == kept
+    assert ("no difference above 0.50 points" in verdict.reason) == (kept == "small")
+
+
+@pytest.mark.parametrize(("cost", "kept", "told"), [(10, "other", "better"), (11, "start", "equal")])
+def test_a_sure_gain_inside_the_tie_is_taken_where_it_costs_nothing(cost: int, kept: str, told: str) -> None:
+    verdict = judge(start(), [network("other", 0.802, NOISE / 20, cost)], step=1)
+    assert (verdict.kept, verdict.differences[0].verdict) == (kept, told)
+
+
+def test_of_several_that_are_better_and_not_told_apart_the_cheapest_is_kept() -> None:
+    verdict = judge(start(), [network("best", 0.851, NOISE, 30), network("cheap", 0.85, -NOISE, 20), network("cheaper", 0.82, np.roll(NOISE, 2), 15)], step=1)
+    assert verdict.kept == "cheap"
+    assert "costs less than “best”, from which it is not told" in verdict.reason
+
+
+def test_with_images_the_interval_covers_both() -> None:
+    rng = np.random.default_rng(0)
+    answers = (rng.random((2, 5, 400)) < 0.8).astype(float)
+    first, second = (worlds.measured(name, scores) for name, scores in zip("ab", answers, strict=True))
+    both = compared(first, second, pooled(first, [second]), 0.05)
+    assert both.covers == "seeds and images"
+    one = compared(first.take([0]), second.take([0]), None, 0.05)
+    differences = answers[1, 0] - answers[0, 0]
+    assert (one.covers, one.seeds) == ("images", 1)
+    assert one.high - one.estimate == pytest.approx(stats.t.ppf(0.975, 399) * differences.std(ddof=1) / 20)
+
+
+def test_the_same_network_under_another_name_is_equal_and_tells_nothing_of_the_noise() -> None:
+    first = network("start", 0.8)
+    twin, other = network("twin", 0.8), network("other", 0.82, -NOISE)
+    together = judge(first, [twin, other], step=1)
+    assert (together.differences[0].verdict, together.differences[0].low, together.differences[0].high) == ("equal", 0.0, 0.0)
+    assert pooled(first, [twin, other]) == pooled(first, [other])
+
+
+def test_no_spread_at_all_tells_nothing() -> None:
+    verdict = judge(start(), [network("coarse", 0.81, np.zeros(5))], step=1)
+    assert verdict.differences[0].verdict == "cannot tell"
+    assert verdict.differences[0].low < 0 < verdict.differences[0].high
+
+
+def test_losses_are_written_without_percent() -> None:
+    first = network("start", -0.5, np.zeros(5), share=False)
+    reason = judge(first, [network("lower", -0.3, share=False)], step=1, tie_margin=0.01).reason
+    assert reason.startswith("“lower” is kept: 0.200 (0.19")
+
+
+def test_bad_use_is_refused() -> None:
+    with pytest.raises(RunError, match="a step needs candidates, each with a name of its own; got start start and no candidate"):
+        judge(start(), [], step=1)
+    with pytest.raises(RunError, match="each with a name of its own"):
+        judge(start(), [network("start", 0.8)], step=1)
+    with pytest.raises(RunError, match=r"start: no score of seed 9; it has 0, 1, 2, 3 and 4"):
+        judge(start(), [Measured("a", 1, 1, (0, 9), np.array([0.1, 0.2]))], step=1)
+    with pytest.raises(RunError, match="run a second seed"):
+        judge(network("start", 0.8, [0.0]), [network("a", 0.8, [0.1])], step=1)
+    images = np.ones((5, 3))
+    pair = [Measured(name, 1, 1, tuple(range(5)), np.ones(5), images[:, :count]) for name, count in (("a", 3), ("b", 2))]
+    with pytest.raises(RunError, match="b was scored on 2 images, a on 3: only the same rows can be paired"):
+        judge(pair[0], pair[1:], step=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "images", "message"),
+    [
+        ([0.1, 0.2], None, "one value for each of its seeds"),
+        ([0.1, np.nan, 0.3], None, "the score of seed 1 is no finite number"),
+        ([0.5, 0.5, 0.5], np.ones((2, 4)), r"images must have shape \(3, N\)"),
+        ([0.5, 0.5, 0.5], np.ones((3, 4)), "the mean over its images is not its score"),
+    ],
+)
+def test_what_was_measured_fits_together(values: list[float], images: np.ndarray | None, message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        Measured("a", 1, 1, (0, 1, 2), np.array(values), images)
+
+
+def so_far(count: int, *made: Measured) -> list[Measured]:
+    return [one.take(range(count)) for one in made]
+
+
+def test_racing_drops_what_has_no_chance_and_keeps_the_rest() -> None:
+    made = [network("bad", 0.7), network("worse", 0.6), network("fair", 0.801, -NOISE), network("good", 0.81, -NOISE)]
+    assert hopeless(start().take([0, 1, 2]), so_far(3, *made), seeds=5) == ("worse", "bad")
+    assert hopeless(start().take([0, 1, 2, 3]), [*so_far(3, made[1]), *so_far(4, made[0], *made[2:])], seeds=5) == ("bad",)
+    assert hopeless(start(), made, seeds=5) == ()  # all have run
+    assert hopeless(start().take([0, 1]), so_far(2, *made), seeds=5) == ()
+    with pytest.raises(RunError, match="3 seeds have run, 2 are planned"):
+        hopeless(start().take([0, 1, 2]), so_far(3, *made), seeds=2)
+
+
+def test_two_candidates_stay_in_the_race_however_bad() -> None:
+    made = [network("bad", 0.7), network("worse", 0.6), network("worst", 0.5)]
+    assert hopeless(start().take([0, 1, 2]), so_far(3, *made), seeds=5) == ("worst",)
+
+
+def test_racing_lets_a_cheaper_one_run_that_may_end_equal() -> None:
+    made = [network("leader", 0.9), network("second", 0.89), *(network(name, 0.797, NOISE / 10, cost) for name, cost in (("cheap", 5), ("dear", 10)))]
+    assert hopeless(start().take([0, 1, 2]), so_far(3, *made), seeds=5) == ("dear",)
+
+
+def test_what_was_dropped_counts_and_cannot_be_kept() -> None:
+    verdict = judge(start(), [network("dropped", 0.9).take([0, 1, 2]), network("b", 0.81, -NOISE)], step=1)
+    assert verdict.kept == "b"
+    assert (verdict.differences[0].verdict, verdict.differences[0].seeds) == ("dropped", 3)
+    assert verdict.differences[1].level == 1 - spending(1, 0.05) / 2
+
+
+@pytest.mark.parametrize("world", ["uneven noise", "bad seeds"])
+def test_few_ladders_climb_a_false_rung(world: str) -> None:
+    """100 ladders, expected about 2 %: more than 9 in one of 10,000 tests."""
+    assert simulations.false_climbs(worlds.SEEDS[world], ladders=100, steps=4, seed=1)["found"] <= 0.09
+
+
+def test_racing_saves_runs_and_loses_little_power() -> None:
+    rng = np.random.default_rng(0)
+    kept, saved = {False: 0, True: 0}, 0
+    for _ in range(100):
+        scores = worlds.equal(rng, 5)(5) + np.array([0.0, 0.015, -0.02, -0.02, -0.02])[:, None]
+        networks = [worlds.measured(str(number), one) for number, one in enumerate(scores)]
+        raced = simulations.raced(networks[0], networks[1:])
+        saved += sum(5 - len(one.seeds) for one in raced)
+        for racing, candidates in ((False, networks[1:]), (True, raced)):
+            kept[racing] += judge(networks[0], candidates, step=1).kept == "1"
+    assert saved / (100 * 20) > 0.15
+    assert kept[True] >= 0.85 * kept[False]
+
+
+@pytest.mark.parametrize(
+    ("world", "covers"),
+    [("equal noise", "seeds"), ("uneven noise", "seeds"), ("noisy start", "seeds"), ("images, runs and networks differ", "seeds and images")],
+)
+def test_intervals_hold_the_truth_as_often_as_they_say(world: str, covers: str) -> None:
+    found = simulations.coverage({**worlds.SEEDS, **worlds.CROSSED}[world], simulations=250, seed=2)
+    assert found["covers"] == covers
+    assert 0.92 <= found["found"] <= 0.98
+    assert found["together"] >= 0.91
