@@ -41,8 +41,8 @@ IN_CODE: dict[str, Mutation] = {
         "the loop takes the batches of evaluation",
         "augmentation-acts",
         _LOOP,
-        "for batch in training.training(epoch, settings.batch_size, progress.step - epoch * steps_per_epoch):",
-        "for batch in dataclasses.replace(training, settings=type(training.settings)()).training(epoch, settings.batch_size, progress.step % steps_per_epoch):",
+        "batches = training.training(epoch, settings.batch_size, progress.step - epoch * steps_per_epoch)",
+        "batches = dataclasses.replace(training, settings=type(training.settings)()).training(epoch, settings.batch_size, progress.step % steps_per_epoch)",
     ),
     "one-step-epochs": Mutation(
         "every second epoch is one step, for the iterator ran dry (S2)",
