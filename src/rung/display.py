@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rung.pipeline.predicting import Answer
     from rung.reports.copies import Table as Texts
     from rung.store.run import Run, RunSummary
+    from rung.study.bench import Bench
     from rung.study.climb import Watch
     from rung.study.compare import Comparison
     from rung.study.executor import Job
@@ -326,6 +327,16 @@ def robust(found: RobustReport, page: Path) -> None:
 
     _print_texts(robust_page.table(found))
     for sentence in (robust_page.verdict(found), *robust_page.sentences(found)):
+        _output.print(f"- {visible(sentence)}", markup=False)
+    _output.print(f"page: {page}", markup=False)
+
+
+def bench(found: Bench, page: Path) -> None:
+    """Show what recipes and peers reached in a race, who failed, and where the page lies."""
+    from rung.reports import bench_page
+
+    _print_texts(bench_page.table(found))
+    for sentence in bench_page.sentences(found):
         _output.print(f"- {visible(sentence)}", markup=False)
     _output.print(f"page: {page}", markup=False)
 

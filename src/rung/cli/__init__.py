@@ -37,6 +37,7 @@ _COMMANDS = (  # in the order of the help, each with its example
     (study.compare, "rung compare baseline-0 baseline-1 wider-0 wider-1"),
     (study.ensemble, "rung ensemble wider-0 wider-1 wider-2 --name wider-together"),
     (study.robust, "rung robust baseline-0 wider-0"),
+    (study.bench, "rung bench cifar10 --seconds 120 --peer benchmarks/peers/keras_model_s.py --python PEERS/bin/python"),
     (data.cache, "rung cache --clear --unused-days 30"),
     (recipes.recipes, "rung recipes model_s"),
     (recipes.new, "rung new my-recipe.toml --recipe model_s"),

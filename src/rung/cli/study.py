@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import AsJson, Metric, Page, Part, RecipeName, Root, RunNames, Settings, Sources, Workers, changed
+from rung.cli.options import AsJson, Classes, Grey, Metric, Page, Part, RecipeName, Root, RunNames, Settings, Size, Sources, Workers, changed
 from rung.cli.runs import print_run
 from rung.cli.stopping import SAVED, begun
 from rung.store.run import DEFAULT_ROOT
@@ -166,3 +166,47 @@ def robust(
         typer.echo(json.dumps({**found.to_json(), "page": str(written)}))
     else:
         display.robust(found, written)
+
+
+def bench(
+    data: Annotated[list[str] | None, typer.Argument(metavar="DATA", help="As for rung train; digits, if none is given.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Seconds of training that each is given.")] = 30.0,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="With how many seeds each is trained.")] = 2,
+    recipe: Annotated[list[str] | None, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe that races; may be repeated: fast and default.")] = None,
+    peer: Annotated[list[str] | None, typer.Option("--peer", metavar="FILE", help="A script that races: see docs/bench.md. May be repeated.")] = None,
+    python: Annotated[str | None, typer.Option("--python", metavar="PATH", help="The Python of the peers' environment; if not given, rung's own.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="Of each training; if not given, as many as processors.")] = None,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where bench.html, bench.json and the runs go.")] = Path("bench"),
+    as_json: AsJson = False,
+) -> None:
+    """Race recipes and other libraries on your own data: accuracy against seconds, images/s.
+
+    All train in turn, for the same seconds, on the same rows; the test part stays sealed. What a peer fails with is said, and the others go on.
+    """
+    begun.append(SAVED)
+    from rung import display, racing
+
+    with display.bars(quiet=as_json) as bars:
+        found = racing.bench(
+            data or "digits",
+            seconds=seconds,
+            seeds=seeds,
+            recipes=recipe or racing.RECIPES,
+            peers=peer or (),
+            python=python,
+            threads=threads,
+            classes=classes,
+            size=size,
+            grey=grey,
+            out=out,
+            progress=bars.reading,
+            staged=bars.stages("racing"),
+            say=display.say,
+        )
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "page": str(out / racing.PAGE)}))
+    else:
+        display.bench(found, out / racing.PAGE)
