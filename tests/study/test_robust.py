@@ -89,7 +89,7 @@ def test_the_sealed_test_part_is_not_opened(root: Path, tmp_path: Path) -> None:
     [
         (["thin-0", "other-rows"], {}, "cannot be asked the same corrupted images: .*validation rows: 50 images in thin-0"),
         (["thin-0"], {"part": "train"}, "what was fitted on says too little"),
-        (["thin-0"], {"images": 0}, "images = 0: expected 1 or more"),
+        (["thin-0"], {"images": 0}, r"images is 0 \(int\): expected a number of images, 1 or more"),
         ([], {}, "no run was given: give 1 or more"),
     ],
 )

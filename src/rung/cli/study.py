@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from rung.study.curse import Fall
 
 
+def _before_test(fall: Fall | None) -> None:
+    from rung import display
+
+    if fall is not None:
+        display.say(f"before the test part is opened: {fall.reason}")
+
+
 def ladder(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A ladder file (TOML): see docs/ladder.md.")],
     settings: Settings = None,
@@ -32,10 +39,6 @@ def ladder(
     begun.append(SAVED)
     from rung import display, studies
 
-    def before_test(fall: Fall | None) -> None:
-        if fall is not None:
-            display.say(f"before the test part is opened: {fall.reason}")
-
     with display.bars(quiet=as_json) as bars:
         found = studies.ladder(
             file,
@@ -45,13 +48,47 @@ def ladder(
             test=test,
             watch=bars.climbing(),
             progress=bars.reading,
-            before_test=before_test,
+            before_test=_before_test,
         )
     folder = out / found.plan.name
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
     else:
         display.ladder(found, folder, file)
+
+
+def search(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A search file (TOML): see docs/search.md.")],
+    settings: Settings = None,
+    workers: Workers = None,
+    test: Annotated[bool, typer.Option("--test", help="At the end, open the test part for the winner and the start.")] = False,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Search combinations of fields by trials of one seed, then let the referee judge the best with other seeds against the start.
+
+    Started again it goes on. All lies in the folder ROOT/NAME: trials.sqlite, search.json, ladder.json, ladder.html, and the runs in runs/. Needs optuna.
+    """
+    begun.append(SAVED)
+    from rung import display, studies
+
+    with display.bars(quiet=as_json) as bars:
+        found = studies.search(
+            file,
+            settings=changed(settings),
+            out=out,
+            workers=workers,
+            test=test,
+            watch=bars.climbing(),
+            progress=bars.reading,
+            tried=bars.tried,
+            before_test=_before_test,
+        )
+    folder = out / found.ladder.plan.name
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
+    else:
+        display.search(found, folder, file)
 
 
 def noise(
@@ -137,8 +174,7 @@ def ensemble(
     if weights not in (None, "average"):
         raise RunError(f"--weights {weights}: the weights can only be averaged, --weights average; without it the probabilities are")
     with display.bars(quiet=as_json) as bars:
-        average = "weights" if weights else "probabilities"
-        run = studies.ensemble(runs, average=average, name=name, out=out, progress=bars.reading, scoring=bars.scoring)
+        run = studies.ensemble(runs, average="weights" if weights else "probabilities", name=name, out=out, progress=bars.reading, scoring=bars.scoring)
     print_run(run, as_json)
 
 
