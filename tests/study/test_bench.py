@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 import rung
+from benchmarks import race as benchmark
 from rung.errors import RunError
 from rung.reports import bench_figure, bench_page
 from rung.study.bench import Bench, Epoch, Spread, Trial, from_json
@@ -99,6 +100,12 @@ def test_the_picture_is_a_whole_svg_file() -> None:
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
     assert {"fast", "torch_plain"} <= {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
     assert bench_figure.picture(race(Trial("fast", 0, (), problem="it diverged"))) == ""
+
+
+def test_rows_of_a_race_give_the_race_again() -> None:
+    rows = json.loads(json.dumps(benchmark.rows_of(replace(RACE, data="older"), 1) + benchmark.rows_of(RACE, 2)))
+    assert benchmark.last_race(rows) == RACE
+    assert "| fast | 2 | 100 | 71.0 (70.0..72.0) |" in benchmark.table(RACE)
 
 
 def test_what_a_peer_prints_is_read_and_checked() -> None:
