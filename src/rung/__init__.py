@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rung.racing import bench
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
-    from rung.studies import compare, ensemble, ladder, noise, robust
+    from rung.studies import compare, ensemble, ladder, noise, robust, search
     from rung.workbench import cache, check, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
 
 __version__ = "0.1.0"
@@ -32,7 +32,7 @@ _HOMES = {
     "rung.racing": ("bench",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
-    "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust"),
+    "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust", "search"),
     "rung.workbench": (
         "cache",
         "check",
@@ -54,7 +54,8 @@ _HOMES = {
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
     "RunError", "RungError", "Split", "Train", "VerificationError", "bench", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays",
-    "ladder", "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "robust", "runs", "test", "train", "verify_ledger",
+    "ladder", "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "robust", "runs", "search", "test", "train",
+    "verify_ledger",
 ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ _COMMANDS = (  # in the order of the help, each with its example
     (runs.predict, "rung predict 20261120-101500-default-0 cat.jpg holiday/"),
     (study.noise, "rung noise digits --recipe digits --difference 0.5"),
     (study.ladder, "rung ladder examples/digits-ladder.toml"),
+    (study.search, "rung search examples/digits-search.toml"),
     (study.compare, "rung compare baseline-0 baseline-1 wider-0 wider-1"),
     (study.ensemble, "rung ensemble wider-0 wider-1 wider-2 --name wider-together"),
     (study.robust, "rung robust baseline-0 wider-0"),
