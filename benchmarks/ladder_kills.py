@@ -4,7 +4,7 @@
 
 climbs a ladder on digits once without disturbance, then `--count` times (20) with kill -9 of its whole process group at a random moment of its life, every
 third one killed again after it was started again; then it is climbed to its end, and its ladder.json must have the very bytes of the undisturbed one. Every
-second ladder trains in two processes beside the command, the others in the command itself. Adds a dated row to benchmarks/ladders.jsonl and writes the table
+fourth ladder trains in two processes beside the command, the others in the command itself. Adds a dated row to benchmarks/ladders.jsonl and writes the table
 of all rows into benchmarks/README.md.
 """
 
@@ -34,9 +34,9 @@ NAME: Final = "digits"
 LADDER: Final = """
 data = "digits"
 recipe = "digits"
-seeds = 3
+seeds = 2
 [settings]
-data.per_class = 30
+data.per_class = 20
 train.epochs = 2
 train.batch_size = 16
 network.filters = [4]
@@ -45,10 +45,6 @@ network.convolutions = 1
 name = "width"
 field = "network.filters"
 candidates = [[8], [16]]
-[[step]]
-name = "rate"
-field = "train.learning_rate"
-candidates = [0.01, 0.02]
 [[step]]
 name = "grey"
 group = [{ name = "in colour", pixels.colour = "rgb" }]
@@ -83,6 +79,8 @@ def trial(forks: Forks, folder: Path, workers: int, life_s: float, share: float,
     begun = len(list((folder / NAME / RUNS).glob("*/recipe.toml")))
     place = f"{finished} finished{', others begun' if begun > finished else ''}"
     ended = forks.run(words(workers), folder)
+    while ended.code == -signal.SIGKILL:  # a machine that others use may take longer than a trial may: one kill more
+        ended = forks.run(words(workers), folder)
     if ended.code != 0:
         return place, f"started again it ended with {ended.code}: {ended.err}"
     if (folder / NAME / FILE).read_bytes() != expected:
@@ -101,7 +99,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
             failures.append("one and two workers give other tables")
         runs = len(list((work / "whole-1" / NAME / RUNS).glob("*/scores.json")))
         for number, share in enumerate(moments(count, seed)):
-            workers = 1 + number % 2
+            workers = 2 if number % 4 == 3 else 1
             again = draw.random() if number % 3 == 2 else None
             place, failure = trial(forks, work / "trial", workers, lives[workers], share, again, expected[0])
             places[place] += 1

@@ -57,8 +57,8 @@ def powers(pilots: int, trials: int) -> Iterator[dict[str, Any]]:
         yield {"world": "equal noise", **simulations.foretold(pilots=pilots, trials=trials, seeds=seeds, difference=difference)}
     for difference in (0.005, 0.01):
         yield {"world": "equal noise", **simulations.seeds_foretold(pilots=pilots, trials=trials, difference=difference)}
-    for name in ("uneven noise", "bad seeds"):
-        yield {"world": name, **simulations.foretold(worlds.SEEDS[name], pilots=pilots, trials=trials)}
+    for name in ("uneven noise", "bad seeds", "images, runs differ"):
+        yield {"world": name, **simulations.foretold({**worlds.SEEDS, **worlds.CROSSED}[name], pilots=pilots, trials=trials)}
 
 
 def falls(ladders: int) -> Iterator[dict[str, Any]]:

@@ -108,7 +108,10 @@ def seeds_foretold(*, pilots: int, trials: int, difference: float, seed: int = 0
 
 def _seen(world: World, rng: np.random.Generator, difference: float, candidates: int, seeds: int) -> bool:
     scores = world(rng, seeds)(1 + candidates)
-    scores[1] += difference
+    if scores.ndim == 2:
+        scores[1] += difference
+    else:  # so many of the wrong answers become right
+        scores[1] = np.maximum(scores[1], rng.random(scores[1].shape) < difference / (1 - scores[1].mean()))
     networks = [measured(str(number), one) for number, one in enumerate(scores)]
     return judge(networks[0], networks[1:], step=1, tie_margin=0.0).differences[0].verdict == "better"
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from rung.data.load import from_arrays
     from rung.errors import DataError, RecipeError, ResourceError, RunError, RungError, VerificationError
     from rung.estimator import ImageClassifier
+    from rung.racing import bench
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
-    from rung.studies import compare, ensemble, ladder, noise, robust
+    from rung.studies import compare, ensemble, ladder, noise, robust, search
     from rung.workbench import cache, check, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
 
 __version__ = "0.1.0"
@@ -28,9 +29,10 @@ _HOMES = {
     "rung.data.load": ("from_arrays",),
     "rung.errors": ("DataError", "RecipeError", "ResourceError", "RunError", "RungError", "VerificationError"),
     "rung.estimator": ("ImageClassifier",),
+    "rung.racing": ("bench",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
-    "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust"),
+    "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust", "search"),
     "rung.workbench": (
         "cache",
         "check",
@@ -51,8 +53,9 @@ _HOMES = {
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
-    "RunError", "RungError", "Split", "Train", "VerificationError", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays", "ladder",
-    "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "robust", "runs", "test", "train", "verify_ledger",
+    "RunError", "RungError", "Split", "Train", "VerificationError", "bench", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays",
+    "ladder", "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "robust", "runs", "search", "test", "train",
+    "verify_ledger",
 ]  # fmt: skip
 
 

@@ -77,6 +77,10 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "describe.data": Expected(f"the name or path of data, or an ImageSet{_IN_MEMORY}", lambda v: _path(v) or _images(v), DataError),
     "resume.data": Expected(f"the ImageSet that the run was trained on{_IN_MEMORY}", lambda v: v is None or _images(v), DataError),
     "test.data": Expected(f"the ImageSet that the run was trained on{_IN_MEMORY}", lambda v: v is None or _images(v), DataError),
+    **{
+        f"{name}.data": Expected(f"the ImageSet that the runs were trained on{_IN_MEMORY}", lambda v: v is None or _images(v), DataError)
+        for name in ("ensemble", "robust")
+    },
     "sources": Expected("names or paths of data, each an argument of its own", lambda v: all(map(_path, v)), DataError),
     "recipe": _RECIPE,
     "start": _RECIPE,
@@ -86,6 +90,7 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "run": Expected("a Run, its folder, its id, or the beginning of its id", lambda v: _path(v) or isinstance(v, Run), RunError),
     "runs": _RUNS,
     "ladder.steps": Expected("the path of a ladder file, or a list of steps, each a dictionary", lambda v: _path(v) or _several(v), RecipeError),
+    "search.file": Expected("the path of a search file, or what it holds as a dictionary", lambda v: _path(v) or _settings(v), RecipeError),
     "workers": Expected("how many trainings at once, or None for as many as processors", lambda v: v is None or isinstance(v, int), RunError),
     "noise.data": Expected("the name or path of data, or a list of them", _paths, DataError),
     "noise.recipe": Expected("the name of a recipe, a recipe.toml, or file.py:function", _path, RecipeError),
@@ -96,7 +101,14 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "difference": Expected("a difference to be seen, or None", lambda v: v is None or _number(v), RecipeError),
     "candidates": Expected("how many candidates a step has", lambda v: isinstance(v, int), RecipeError),
     "metric": Expected("the name of a metric, such as 'accuracy'", lambda v: isinstance(v, str), RecipeError),
+    "average": Expected("'probabilities' or 'weights'", lambda v: v in ("probabilities", "weights"), RunError),
+    "images": Expected("a number of images, 1 or more", lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0, RunError),
     "part": Expected("'train', 'validation' or 'test'", lambda v: v in ("train", "validation", "test"), RunError),
+    "recipes": Expected("a list of recipes, each a name, a recipe.toml, file.py:function or a Recipe", _several, RecipeError),
+    "peers": Expected("a list of paths of scripts", lambda v: _several(v) and all(map(_path, v)), RunError),
+    "python": Expected("the path of a Python, or None", lambda v: v is None or _path(v), RunError),
+    "seconds": Expected("a number of seconds", _number, RunError),
+    "threads": Expected("a number of threads, or None for as many as processors", lambda v: v is None or isinstance(v, int), RunError),
     "name": Expected("a word for the run's folder", lambda v: v is None or isinstance(v, str), RunError),
     "out": Expected("the path of a folder of runs", _path, RunError),
     "files": Expected("the path of an image or of a folder, or a list of such paths", _paths, DataError),

@@ -26,19 +26,21 @@ if TYPE_CHECKING:
     from rung.pipeline.predicting import Answer
     from rung.reports.copies import Table as Texts
     from rung.store.run import Run, RunSummary
+    from rung.study.bench import Bench
     from rung.study.climb import Watch
     from rung.study.compare import Comparison
     from rung.study.executor import Job
     from rung.study.ladder import Ladder
     from rung.study.noise import Pilot
     from rung.study.robust import RobustReport
+    from rung.study.search import Searched, Trial
     from rung.training.loop import StepEnd
     from rung.workbench import Opening
 
 _PLAIN_EVERY_S = 10.0
 _UNLIMITED = 1_000_000  # characters
 _LISTED = 20  # files of each kind that are named, of those left out or repaired
-_ON_THE_PAGE = ("level", "covers", "gap of training and validation", "macro F1", "flops")  # columns of a ladder's table that a terminal has no room for
+_ON_THE_PAGE = ("level", "covers", "gap (points)", "macro F1", "operations")  # columns of a ladder's table that a terminal has no room for
 _IN_STEPS = ("same", "dropped")  # findings of a ladder that its steps have told already
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
@@ -82,6 +84,12 @@ class Bars:
                 self.bars.remove_task(task)
 
         return Watch(begun, job, lambda step: self.line(f"  {step.reason}"), say)
+
+    def tried(self, trial: Trial, trials: int) -> None:
+        """Show a trial of a search that has ended."""
+        settings = ", ".join(f"{name} = {value}" for name, value in trial.settings.items())
+        ended = f"{trial.value:.4f}" if trial.value is not None else f"{trial.state} after {trial.epochs} epochs" if trial.epochs else trial.state
+        self.line(f"trial {trial.number} ({trial.number + 1} of {trials}), {settings}: {ended}")
 
     def line(self, sentence: str) -> None:
         """Show a sentence, unless the command is to be quiet."""
@@ -285,8 +293,8 @@ def comparison(found: Comparison, page: Path) -> None:
     _output.print(f"page: {page}", markup=False)
 
 
-def ladder(found: Ladder, folder: Path, file: Path) -> None:
-    """Show each candidate of a ladder, what is known now, and what to do next."""
+def ladder(found: Ladder, folder: Path, file: Path, verb: str = "ladder") -> None:
+    """Show each candidate of a ladder, what is known now, and what to do next; verb: the command that made it."""
     from rung.reports import ladder_findings, ladder_view
     from rung.study.ladder import PAGE
 
@@ -303,8 +311,19 @@ def ladder(found: Ladder, folder: Path, file: Path) -> None:
         if finding.kind not in _IN_STEPS:
             _output.print(f"- {visible(finding.sentence)}", markup=False)
     if found.ended and not found.test:
-        _output.print(f"The test part is sealed; when the ladder has all its steps: rung ladder {file} --test", markup=False)
+        _output.print(f"The test part is sealed; when the ladder has all its steps: rung {verb} {file} --test", markup=False)
     _output.print(f"page: {folder / PAGE}", markup=False)
+
+
+def search(found: Searched, folder: Path, file: Path) -> None:
+    """Show the trials of a search, the best first, and the ladder of its best."""
+    from rung.reports.search_table import trials_table
+
+    _print_texts(trials_table(found.trials))
+    for sentence in found.trials.told:
+        _output.print(sentence, markup=False)
+    _output.print()
+    ladder(found.ladder, folder, file, "search")
 
 
 def noise(found: Pilot) -> None:
@@ -326,6 +345,16 @@ def robust(found: RobustReport, page: Path) -> None:
 
     _print_texts(robust_page.table(found))
     for sentence in (robust_page.verdict(found), *robust_page.sentences(found)):
+        _output.print(f"- {visible(sentence)}", markup=False)
+    _output.print(f"page: {page}", markup=False)
+
+
+def bench(found: Bench, page: Path) -> None:
+    """Show what recipes and peers reached in a race, who failed, and where the page lies."""
+    from rung.reports import bench_page
+
+    _print_texts(bench_page.table(found))
+    for sentence in bench_page.sentences(found):
         _output.print(f"- {visible(sentence)}", markup=False)
     _output.print(f"page: {page}", markup=False)
 

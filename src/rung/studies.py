@@ -18,17 +18,20 @@ from rung.store.run import DEFAULT_ROOT, Run
 
 if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
+    from rung.evaluate.ensemble import Averaged
+    from rung.pipeline.candidates import Candidates
     from rung.pipeline.execute import Scoring
     from rung.pipeline.prepare import Progress
     from rung.recipe import Recipe
     from rung.study.climb import Watch
     from rung.study.compare import Comparison
     from rung.study.curse import Fall
-    from rung.study.executor import Job
+    from rung.study.executor import Executor, Job
     from rung.study.ladder import Ladder, LadderStep
     from rung.study.noise import Pilot
     from rung.study.plan import Plan
     from rung.study.robust import RobustReport
+    from rung.study.search import Searched, Trial
 
 _FREED_S: Final = 10.0  # that the process of a killed study may take to be gone
 
@@ -56,35 +59,47 @@ def ladder(
     Raises: RecipeError for a ladder that cannot be climbed, before anything is trained; RunError where a training cannot go on, or for `test` before the end.
     """
     from rung.pipeline.candidates import Candidates
-    from rung.reports import ladder_page
-    from rung.study.climb import Climb, Watch
+    from rung.study.climb import Watch
     from rung.study.executor import Executor
     from rung.study.ladder import RUNS
     from rung.study.plan import fitted, plan_of, read_plan
 
-    watch = watch or Watch()
     is_file = isinstance(steps, str | Path)
     plan = read_plan(Path(steps), settings, fields) if is_file else plan_of({**fields, "step": list(steps)}, settings=settings)  # type: ignore[arg-type]
     candidates = Candidates(plan.data, plan.recipe, progress)
-    start = candidates.start()
-    plan = fitted(plan, start)
+    plan = fitted(plan, candidates.start())
     folder = Path(out) / plan.name
     _check_folder(folder)
     atomic.make_folder(folder / RUNS)
     with lock.hold(folder / RUNS):
-        before = _climbed_before(folder, plan, watch.say)
-
-        def decided(step: LadderStep) -> None:
-            ladder_page.write_page(folder)
-            watch.decided(step)
-
         with Executor(partial(train_job, Task(plan.data, plan.recipe, folder / RUNS)), workers) as executor:
             base = Path(steps).parent if is_file else None  # type: ignore[arg-type]
-            climbed = Climb(plan, _alike(plan, start), candidates.resolve, executor, folder, base, replace(watch, decided=decided)).climb(before)
-        if test:
-            before_test(climbed.fall)
-            climbed = _tested(climbed, folder, progress)
+            climbed = _climbed(plan, candidates, executor, folder, base, watch or Watch())
+        return _ended(climbed, folder, test, before_test, progress)
+
+
+def _climbed(plan: Plan, candidates: Candidates, executor: Executor, folder: Path, base: Path | None, watch: Watch) -> Ladder:
+    """Climb a plan in its folder, or go on with it; its page is written after each step. base: the folder of its file."""
+    from rung.reports import ladder_page
+    from rung.study.climb import Climb
+
+    before = _climbed_before(folder, plan, watch.say)
+
+    def decided(step: LadderStep) -> None:
         ladder_page.write_page(folder)
+        watch.decided(step)
+
+    return Climb(plan, _alike(plan, candidates.start()), candidates.resolve, executor, folder, base, replace(watch, decided=decided)).climb(before)
+
+
+def _ended(climbed: Ladder, folder: Path, test: bool, before_test: Callable[[Fall | None], None], progress: Progress | None) -> Ladder:
+    """Open the test part of a climbed ladder, if that is wanted, and write its page."""
+    from rung.reports import ladder_page
+
+    if test:
+        before_test(climbed.fall)
+        climbed = _tested(climbed, folder, progress)
+    ladder_page.write_page(folder)
     return climbed
 
 
@@ -198,7 +213,7 @@ def compare(
 def ensemble(
     runs: Sequence[str | Path | Run],
     *,
-    average: str = "probabilities",
+    average: Averaged = "probabilities",
     name: str | None = None,
     data: ImageSet | None = None,
     out: str | Path = DEFAULT_ROOT,
@@ -272,6 +287,54 @@ def _found(run: str | Path | Run, out: str | Path) -> Run:
 def _write(page: Path, text: str) -> None:
     atomic.make_folder(page.absolute().parent)
     atomic.write_text(page, text)
+
+
+@checked
+def search(
+    file: str | Path | Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path = DEFAULT_ROOT,
+    workers: int | None = None,
+    test: bool = False,
+    watch: Watch | None = None,
+    progress: Progress | None = None,
+    tried: Callable[[Trial, int], None] = lambda trial, trials: None,
+    before_test: Callable[[Fall | None], None] = lambda fall: None,
+) -> Searched:
+    """Search combinations of fields in the folder out/NAME, or go on with it, and let the referee judge the best against the start: see docs/search.md.
+
+    file: a search file, or what it holds as a dictionary. settings: fields of the recipe that differ for all trials. workers: trainings at once of the
+    referee's seeds; trials run one after the other. tried(trial, trials) is called after each trial; the rest is as in `ladder`.
+
+    Raises: RecipeError for a search that cannot be run, before anything is trained; RunError without optuna, for other trials of the same name, or where no
+    trial was finished.
+    """
+    from rung.pipeline.candidates import Candidates
+    from rung.study import search as searching
+    from rung.study.climb import Watch
+    from rung.study.entrants import Results
+    from rung.study.executor import Executor
+    from rung.study.ladder import RUNS
+    from rung.study.metrics import metric_named
+    from rung.study.search_plan import fitted_search, read_search, search_of
+
+    is_file, watch = isinstance(file, str | Path), watch or Watch()
+    wanted = read_search(Path(file), settings) if is_file else search_of(file, settings=settings)  # type: ignore[arg-type]
+    candidates = Candidates(wanted.plan.data, wanted.plan.recipe, progress)
+    wanted = fitted_search(wanted, candidates.start())
+    plan = wanted.plan
+    folder = Path(out) / plan.name
+    _check_folder(folder)
+    atomic.make_folder(folder / RUNS)
+    train = partial(train_job, Task(plan.data, plan.recipe, folder / RUNS))
+    with lock.hold(folder / RUNS):
+        base = {**_alike(plan, candidates.start()), **plan.settings}
+        results = Results(folder / RUNS, metric_named(plan.metric))
+        trials = searching.Search(wanted, base, candidates.resolve, Executor(train, 1), results, folder, tried, watch.job).run()
+        with Executor(train, workers) as executor:
+            climbed = _climbed(searching.last_step(trials, results), candidates, executor, folder, Path(file).parent if is_file else None, watch)  # type: ignore[arg-type]
+        return searching.Searched(trials, _ended(climbed, folder, test, before_test, progress))
 
 
 @checked

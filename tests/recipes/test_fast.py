@@ -29,7 +29,7 @@ def test_the_rules_make_a_recipe_for_any_data(facts: Facts) -> None:
         build(recipe.network, classes=facts.classes, channels=3, size=size, seed=0)
     assert recipe.augment.flip_horizontal == recipe.augment.flip_alternating == facts.mirrored
     assert recipe.train.evaluation_views.startswith("mirror") == facts.mirrored
-    assert 4 <= recipe.train.epochs <= 80
+    assert 2 <= recipe.train.epochs <= 80
     assert recipe.augment.rising_sizes[-1:] in ((), (facts.size,))
 
 

@@ -74,9 +74,11 @@ def test_an_unfinished_ladder_says_how_far_it_is() -> None:
 def test_the_fall_is_foretold_with_its_interval_for_shares_and_losses() -> None:
     fall = Fall(0.002, -0.001, 0.005, 0.95, 0.975, 0.973, "Two candidates were tried.")
     (sentence,) = sentences(said.fall(ladder(step(), fall=fall)))
-    assert "by 0.20 points (95 % interval −0.10 to +0.50), which makes 97.30 % (97.00 % to 97.60 %). Two candidates were tried." in sentence
+    assert sentence == "Two candidates were tried. That makes 97.30 % (97.00 % to 97.60 %) on test."
+    beyond = Fall(0.0, -0.03, 0.03, 0.95, 0.975, 0.975, "So.")
+    assert sentences(said.fall(ladder(step(), fall=beyond))) == ["So. That makes 97.50 % (94.50 % to 100.00 %) on test."]
     loss = Ladder(plan(metric="loss"), (), fall=Fall(0.002, -0.001, 0.005, 0.95, -0.11, -0.112, ""))
-    assert "by 0.0020 (95 % interval −0.0010 to +0.0050), which makes 0.1120 (0.1090 to 0.1150)." in sentences(said.fall(loss))[0]
+    assert "makes 0.1120 (0.1090 to 0.1150) on test." in sentences(said.fall(loss))[0]
     assert not sentences(said.fall(ladder(step())))
 
 
@@ -97,7 +99,7 @@ def test_what_could_not_be_told_names_the_likeliest_and_the_seeds_that_would_tel
     )
     assert "seeds a candidate would show it." in sentence
     (small,) = sentences(said.unclear(ladder(step())))
-    assert "The likeliest is “3”, +0.10 points" in small
+    assert "“3” could not be told from the start with 4 seeds: its difference is +0.10 points (" in small
     assert "would show it" not in small, "a difference inside the margin does not matter"
 
 

@@ -41,6 +41,22 @@ def test_an_empty_folder_has_no_openings(tmp_path):
     assert ledger.openings(tmp_path / "nowhere", "A") == []
 
 
+def test_the_runs_of_a_study_count_in_the_ledger_of_its_root(root):
+    """And their receipts are verified there."""
+    runs = root / "climb" / "runs"
+    (runs / "one").mkdir(parents=True)
+    assert ledger.home(runs) == runs
+    (root / "climb" / "ladder.json").write_text("{}")
+    assert ledger.home(runs) == root
+    line = ledger.record(ledger.home(runs), "A", {"run": "one"})
+    assert line["opening"] == 4
+    atomic.write_json(runs / "one" / ledger.RECEIPT, line)
+    assert ledger.verify(runs) == ledger.verify(root) == 6
+    put(root, lines(root)[:-1])
+    with pytest.raises(VerificationError, match=r"lacks opening 4 of .*climb/runs/one/opening\.json holds: its end was cut off"):
+        ledger.verify(root)
+
+
 def test_the_ledger_writes_its_own_fields_itself(tmp_path):
     with pytest.raises(ValueError, match="the ledger itself writes opening, time"):
         ledger.record(tmp_path, "A", {"opening": 1, "time": "never"})

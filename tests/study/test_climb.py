@@ -70,16 +70,18 @@ def test_a_step_that_is_added_takes_what_ran(world: World) -> None:
 
 
 def test_racing_drops_what_cannot_win_and_only_that(world: World) -> None:
-    found = world.climb(world.plan(step("train.epochs", 11, 2), seeds=5)).steps[0]
-    assert found.named("2").dropped_after == 2
-    assert found.named("11").dropped_after is None
-    assert len(found.named("2").runs) == 2
-    assert "Racing dropped “2” after 2 seeds: it could not win any more." in found.told
+    candidates = step("train.epochs", 11, 12, 2)
+    found = world.climb(world.plan(candidates, seeds=5)).steps[0]
+    assert [one.dropped_after for one in found.candidates] == [None, None, 3]
+    assert len(found.named("2").runs) == 3
+    assert "Racing dropped “2” after 3 seeds: it could not win any more." in found.told
     assert found.verdict is not None
     assert [one.verdict for one in found.verdict.differences if one.name == "2"] == ["dropped"]
-    slow = world.climb(world.plan(step("train.epochs", 11, 2), seeds=5, race=False)).steps[0]
+    slow = world.climb(world.plan(candidates, seeds=5, race=False)).steps[0]
     assert len(slow.named("2").runs) == 5
     assert slow.kept == found.kept
+    other = world.climb(world.plan(candidates, seeds=5, rule="score_gap_size")).steps[0]
+    assert len(other.named("2").runs) == 5, "another rule may keep what the referee would drop"
 
 
 def test_networks_of_one_recipe_are_named_before_anything_is_trained(world: World) -> None:

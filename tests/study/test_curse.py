@@ -68,6 +68,19 @@ def test_bad_use_is_refused() -> None:
         expected_fall([Decided(first.take([0]), (second.take([0]),), "1")])
 
 
+def test_where_all_have_the_same_scores_no_fall_is_expected() -> None:
+    first = networks(1)[0]
+    found = expected_fall([Decided(first, (Measured("twin", 1, 1, first.seeds, first.values),), "0")])
+    assert (found.estimate, found.high - found.low) == (pytest.approx(0.0, abs=1e-7), pytest.approx(0.0, abs=1e-7))
+    assert "is expected to fall by 0.00 points (0.00 points to 0.00 points" in found.reason
+
+
+def test_no_spread_at_all_is_no_certainty() -> None:
+    first = networks(1)[0]
+    found = expected_fall([Decided(first, (Measured("coarse", 1, 1, first.seeds, first.values + 0.01),), "coarse")])
+    assert found.low < 0 < found.estimate < found.high
+
+
 @pytest.mark.parametrize("rule", ["referee", "highest"])
 @pytest.mark.parametrize(("spread", "candidates", "steps"), [(0.0, 4, 4), (0.005, 8, 3), (0.02, 3, 2)])
 def test_the_bias_is_under_a_fifth_of_a_point(rule: str, spread: float, candidates: int, steps: int) -> None:

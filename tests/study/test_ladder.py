@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,8 @@ import rung
 from benchmarks.torture.forks import Forks
 from rung.errors import RecipeError, RunError
 from rung.store import atomic
-from rung.study.entrants import Results
+from rung.studies import _tested
 from rung.study.ladder import FILE, PAGE, RUNS, read_ladder
-from rung.study.metrics import METRICS
 from tests.command import Rung, caller
 
 THIN = {"data.per_class": 20, "train.epochs": 1, "train.batch_size": 64, "network.filters": [4], "network.convolutions": 1}
@@ -122,7 +122,7 @@ def test_the_test_part_is_opened_at_the_end_for_the_winner_and_the_start(tmp_pat
     assert found.opened_after == (1,)
     openings = [opening for tested in found.test for opening in tested.openings]
     assert openings == list(range(1, len(openings) + 1))
-    assert rung.verify_ledger(tmp_path / "ladder" / RUNS) == len(openings)
+    assert rung.verify_ledger(tmp_path) == rung.verify_ledger(tmp_path / "ladder" / RUNS) == len(openings)
     for tested in found.test:
         run = rung.Run(tmp_path / "ladder" / RUNS / tested.runs[0])
         assert run.read_scores()["test"]["accuracy"]["value"] == tested.values[0]
@@ -135,16 +135,11 @@ def test_the_test_part_is_opened_at_the_end_for_the_winner_and_the_start(tmp_pat
     assert grown.told == ("The test part was opened when this ladder had 1 step: what came after was chosen by people who may have seen it.",)
 
 
-def test_the_test_part_stays_sealed_before_the_end(tmp_path: Path) -> None:
-    """The budget allows the first step and not the second."""
-    first = climb(tmp_path)
-    results = Results(tmp_path / "ladder" / RUNS, METRICS["accuracy"])
-    minutes = sum(results.seconds(run) for one in (first.steps[0].start, *first.steps[0].candidates) for run in one.runs) / 60
-    steps = [*STEPS, {"name": "batch", "field": "train.batch_size", "candidates": [8]}]
-    with pytest.raises(RunError, match=r"^the ladder ladder is not climbed to its end: its test part stays sealed until then$"):
-        rung.ladder(steps, data="digits", recipe="digits", seeds=2, settings=THIN, out=tmp_path, workers=1, test=True, budget_minutes=minutes)
-    assert not list((tmp_path / "ladder" / RUNS).glob("*/opening.json"))
-    assert [step.state for step in read_ladder(tmp_path / "ladder").steps] == ["decided", "not begun"]
+def test_the_test_part_stays_sealed_before_the_end(climbed: Path) -> None:
+    unfinished = replace(read_ladder(climbed / "small"), ended=False)
+    with pytest.raises(RunError, match=r"^the ladder small is not climbed to its end: its test part stays sealed until then$"):
+        _tested(unfinished, climbed / "small", None)
+    assert not list((climbed / "small" / RUNS).glob("*/opening.json"))
 
 
 def test_the_command_says_what_the_page_says(climbed: Path, rung_: Rung) -> None:

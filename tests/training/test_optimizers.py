@@ -11,6 +11,7 @@ from rung.recipe import OptimizerName, Train
 from rung.training import optimizers
 from rung.training.muon import Muon, orthogonal
 from rung.training.optimizers import (
+    CAPTURABLE,
     DEFAULTS,
     MOMENTUM,
     add_l2_gradient,
@@ -23,7 +24,9 @@ from rung.training.optimizers import (
     penalised,
     resolved,
     restore_optimizers,
+    set_momentum,
     set_rate,
+    tensor_rates,
 )
 
 NAMES = get_args(OptimizerName)
@@ -333,6 +336,42 @@ def test_set_rate_keeps_the_ratio_of_each_group() -> None:
     optimizers = build_optimizers(network(), Train(optimizer="muon"))
     set_rate(optimizers, 0.1)
     assert [group["lr"] for o in optimizers for group in o.param_groups] == pytest.approx([0.1, 0.005])
+
+
+@pytest.mark.parametrize("rates", [(0.0625, 0.03125), (0.1, 0.007)], ids=["rates that float32 holds", "others"])
+@pytest.mark.parametrize("name", CAPTURABLE)
+def test_rates_in_tensors_do_what_rates_in_numbers_do(name: str, rates: tuple[float, float]) -> None:
+    plain, held = network(), network()
+    train = settings(name, momentum=None, nesterov=name == "muon")
+    ours, theirs = build_optimizers(plain, train), build_optimizers(held, train)
+    tensor_rates(theirs)
+    places = [group["lr"] for optimizer in theirs for group in optimizer.param_groups]
+    generator = torch.Generator().manual_seed(0)
+    for rate in rates * 3:
+        for parameter, other in zip(plain.parameters(), held.parameters(), strict=True):  # the same gradients, or roundings would grow
+            parameter.grad = other.grad = torch.randn(parameter.shape, generator=generator)
+        for built in (ours, theirs):
+            set_rate(built, rate)
+            for optimizer in built:
+                optimizer.step()
+    assert all(group["lr"] is place for group, place in zip((g for o in theirs for g in o.param_groups), places, strict=True))  # filled, not replaced
+    for value, other in zip(plain.state_dict().values(), held.state_dict().values(), strict=True):
+        torch.testing.assert_close(value, other, rtol=1e-5, atol=1e-7)
+    if name != "muon" and rates[0] == 0.0625:
+        assert bits(plain) == bits(held)
+    rates_saved = [optimizer_tensors(built)[1]["optimizers"][0]["rates"] for built in (ours, theirs)]
+    assert rates_saved[1] == pytest.approx(rates_saved[0])
+
+
+def test_muon_s_momentum_in_a_tensor_is_set_without_replacing_it() -> None:
+    model = network()
+    optimizers = build_optimizers(model, settings("muon"))
+    tensor_rates(optimizers)
+    place = optimizers[0].param_groups[0]["momentum"]
+    set_momentum(optimizers, 0.5)
+    assert place.item() == 0.5
+    assert optimizers[0].param_groups[0]["momentum"] is place
+    assert "momentum" not in optimizers[1].param_groups[0]
 
 
 def test_weight_decay_acts_on_kernels_only() -> None:

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rung.cli.options import AsJson, Metric, Page, Part, RecipeName, Root, RunNames, Settings, Sources, Workers, changed
+from rung.cli.options import AsJson, Classes, Grey, Metric, Page, Part, RecipeName, Root, RunNames, Settings, Size, Sources, Workers, changed
 from rung.cli.runs import print_run
 from rung.cli.stopping import SAVED, begun
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
     from rung.study.curse import Fall
+
+
+def _before_test(fall: Fall | None) -> None:
+    from rung import display
+
+    if fall is not None:
+        display.say(f"before the test part is opened: {fall.reason}")
 
 
 def ladder(
@@ -32,10 +39,6 @@ def ladder(
     begun.append(SAVED)
     from rung import display, studies
 
-    def before_test(fall: Fall | None) -> None:
-        if fall is not None:
-            display.say(f"before the test part is opened: {fall.reason}")
-
     with display.bars(quiet=as_json) as bars:
         found = studies.ladder(
             file,
@@ -45,13 +48,47 @@ def ladder(
             test=test,
             watch=bars.climbing(),
             progress=bars.reading,
-            before_test=before_test,
+            before_test=_before_test,
         )
     folder = out / found.plan.name
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
     else:
         display.ladder(found, folder, file)
+
+
+def search(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A search file (TOML): see docs/search.md.")],
+    settings: Settings = None,
+    workers: Workers = None,
+    test: Annotated[bool, typer.Option("--test", help="At the end, open the test part for the winner and the start.")] = False,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Search combinations of fields by trials of one seed, then let the referee judge the best with other seeds against the start.
+
+    Started again it goes on. All lies in the folder ROOT/NAME: trials.sqlite, search.json, ladder.json, ladder.html, and the runs in runs/. Needs optuna.
+    """
+    begun.append(SAVED)
+    from rung import display, studies
+
+    with display.bars(quiet=as_json) as bars:
+        found = studies.search(
+            file,
+            settings=changed(settings),
+            out=out,
+            workers=workers,
+            test=test,
+            watch=bars.climbing(),
+            progress=bars.reading,
+            tried=bars.tried,
+            before_test=_before_test,
+        )
+    folder = out / found.ladder.plan.name
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
+    else:
+        display.search(found, folder, file)
 
 
 def noise(
@@ -137,8 +174,7 @@ def ensemble(
     if weights not in (None, "average"):
         raise RunError(f"--weights {weights}: the weights can only be averaged, --weights average; without it the probabilities are")
     with display.bars(quiet=as_json) as bars:
-        average = "weights" if weights else "probabilities"
-        run = studies.ensemble(runs, average=average, name=name, out=out, progress=bars.reading, scoring=bars.scoring)
+        run = studies.ensemble(runs, average="weights" if weights else "probabilities", name=name, out=out, progress=bars.reading, scoring=bars.scoring)
     print_run(run, as_json)
 
 
@@ -166,3 +202,47 @@ def robust(
         typer.echo(json.dumps({**found.to_json(), "page": str(written)}))
     else:
         display.robust(found, written)
+
+
+def bench(
+    data: Annotated[list[str] | None, typer.Argument(metavar="DATA", help="As for rung train; digits, if none is given.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="S", help="Seconds of training that each is given.")] = 30.0,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="With how many seeds each is trained.")] = 2,
+    recipe: Annotated[list[str] | None, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe that races; may be repeated: fast and default.")] = None,
+    peer: Annotated[list[str] | None, typer.Option("--peer", metavar="FILE", help="A script that races: see docs/bench.md. May be repeated.")] = None,
+    python: Annotated[str | None, typer.Option("--python", metavar="PATH", help="The Python of the peers' environment; if not given, rung's own.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", metavar="N", help="Of each training; if not given, as many as processors.")] = None,
+    classes: Classes = None,
+    grey: Grey = False,
+    size: Size = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where bench.html, bench.json and the runs go.")] = Path("bench"),
+    as_json: AsJson = False,
+) -> None:
+    """Race recipes and other libraries on your own data: accuracy against seconds, images/s.
+
+    All train in turn, for the same seconds, on the same rows; the test part stays sealed. What a peer fails with is said, and the others go on.
+    """
+    begun.append(SAVED)
+    from rung import display, racing
+
+    with display.bars(quiet=as_json) as bars:
+        found = racing.bench(
+            data or "digits",
+            seconds=seconds,
+            seeds=seeds,
+            recipes=recipe or racing.RECIPES,
+            peers=peer or (),
+            python=python,
+            threads=threads,
+            classes=classes,
+            size=size,
+            grey=grey,
+            out=out,
+            progress=bars.reading,
+            staged=bars.stages("racing"),
+            say=display.say,
+        )
+    if as_json:
+        typer.echo(json.dumps({**found.to_json(), "page": str(out / racing.PAGE)}))
+    else:
+        display.bench(found, out / racing.PAGE)

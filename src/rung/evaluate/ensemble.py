@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from rung.store import atomic
 from rung.store.run import Run
 from rung.training.forward import views
 
-AVERAGED: Final = ("probabilities", "weights")
+Averaged = Literal["probabilities", "weights"]
 
 # The text of the own network that an ensemble's run folder keeps below source/; what it reads lies beside.
 SOURCE: Final = '''"""The network of this run: the mean of the probabilities of the runs in members.json. Written by `rung ensemble`."""
@@ -54,9 +54,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Members:
-    """Whose mean a run is, and of which of AVERAGED."""
+    """Whose mean a run is, and of what."""
 
-    averaged: str
+    averaged: Averaged
     members: tuple[Member, ...]
 
     @property

@@ -15,7 +15,7 @@ from rung import keys
 from rung.errors import RunError
 from rung.evaluate import ensemble as ensembles
 from rung.evaluate import predictions as answers
-from rung.evaluate.ensemble import AVERAGED, Member, Members
+from rung.evaluate.ensemble import Averaged, Member, Members
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
 from rung.own import Own
@@ -35,13 +35,11 @@ from rung.training.settle import settle_norms
 _PARTS = ("train", "validation")
 
 
-def check(entries: Sequence[Entry], averaged: str) -> None:
+def check(entries: Sequence[Entry], averaged: Averaged) -> None:
     """Check that runs may be averaged so: the same classes, rows in all parts and preprocessing; for weights the same network too.
 
     Raises: RunError naming each field that differs and both values.
     """
-    if averaged not in AVERAGED:
-        raise RunError(f"an ensemble averages {' or '.join(AVERAGED)}, not '{averaged}'")
     inner = [entry.id for entry in entries if ensembles.load(entry.run.folder) is not None]
     if inner:
         raise RunError(f"{inner[0]} is an ensemble itself: name the runs that it is made of")
@@ -70,7 +68,7 @@ def _network_fields(recipe: Recipe) -> dict[str, object]:
     return {name: value for name, value in flat(recipe).items() if name.startswith("network.") or name in ("augment.crop", "train.evaluation_views")}
 
 
-def recipe_of(entries: Sequence[Entry], prepared: Prepared, averaged: str) -> Recipe:
+def recipe_of(entries: Sequence[Entry], prepared: Prepared, averaged: Averaged) -> Recipe:
     """Return the recipe of the run that is the mean: the data, parts and preprocessing of its members; of weights, that of the first member."""
     first = prepared.recipe
     why = f"the mean of the {averaged} of {', '.join(entry.id for entry in entries)}"
@@ -81,7 +79,7 @@ def recipe_of(entries: Sequence[Entry], prepared: Prepared, averaged: str) -> Re
     return first.model_copy(update={**words, "augment": Augment(), "train": train})
 
 
-def make(run: Run, entries: Sequence[Entry], prepared: Prepared, averaged: str, scoring: Scoring | None = None) -> None:
+def make(run: Run, entries: Sequence[Entry], prepared: Prepared, averaged: Averaged, scoring: Scoring | None = None) -> None:
     """Fill the folder of a new run with the mean of finished runs. prepared: the first of them, with the recipe of the new one.
 
     Probabilities: train and validation are scored from the answers that the runs kept. Weights: batch norm is measured anew on training images,
@@ -147,7 +145,7 @@ def _averaged(networks: Sequence[nn.Module], prepared: Prepared) -> nn.Module:
     return network
 
 
-def _keep(run: Run, network: nn.Module, averaged: str, count: int) -> None:
+def _keep(run: Run, network: nn.Module, averaged: Averaged, count: int) -> None:
     weights = save_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()})
     counts = parameter_counts(network)
     kept: dict[str, Any] = {
@@ -165,7 +163,9 @@ def _keep(run: Run, network: nn.Module, averaged: str, count: int) -> None:
     atomic.write_json(run.kept, kept)
 
 
-def _answers(run: Run, entries: Sequence[Entry], prepared: Prepared, network: nn.Module, averaged: str, scoring: Scoring | None) -> Mapping[str, Predictions]:
+def _answers(
+    run: Run, entries: Sequence[Entry], prepared: Prepared, network: nn.Module, averaged: Averaged, scoring: Scoring | None
+) -> Mapping[str, Predictions]:
     parts = [part for part in _PARTS if len(getattr(prepared.splits, part))]
     if averaged == "weights":
         return {part: execute.measure(run, prepared, network, part, scoring and partial(scoring, part)) for part in parts}

@@ -28,7 +28,7 @@ def open_and_score(run: Run, prepared: Prepared, scoring: Scoring | None = None)
         raise DataError(f"{run.id} has no test part ({prepared.splits.how}): train with split.test_fraction above 0, or give test images")
     check_read(prepared.own.metrics)
     network = trained_network(run, prepared.recipe).to(prepared.device())
-    root = run.folder.resolve().parent
+    root = ledger.home(run.folder.resolve().parent)
     ledger.verify(root)
     opening = open_test(run, root, test_set_key(prepared.images, prepared.splits.test))
     predicted = execute.measure(run, prepared, network, "test", scoring and partial(scoring, "test"))

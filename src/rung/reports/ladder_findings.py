@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from rung.reports.finding import Finding
-from rung.study.amounts import is_share, name_text, range_text, signed_text, size_text, value_text
+from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import Candidate, Ladder, LadderStep
 from rung.study.measured import Measured
 from rung.study.metrics import metric_named
@@ -104,15 +105,11 @@ def fall(ladder: Ladder) -> Iterator[Finding]:
     found = ladder.fall
     if found is None:
         return
-    metric, share = ladder.plan.metric, is_share(ladder.plan.metric)
-    sign = metric_named(metric).sign
+    share, sign = is_share(ladder.plan.metric), metric_named(ladder.plan.metric).sign
     expected, low, high = sign * found.expected, *sorted((sign * (found.score - found.high), sign * (found.score - found.low)))
-    sentence = (
-        f"The kept score was the best of several, so it is expected to be less good where it is measured anew: by {size_text(found.estimate, share)} "
-        f"({found.level * 100:g}{PERCENT} interval {range_text(found.low, found.high, share)}), which makes {value_text(expected, share)} "
-        f"({value_text(low, share)} to {value_text(high, share)}). {found.reason}"
-    )
-    yield Finding("fall", sentence.strip(), {"estimate": found.estimate, "low": found.low, "high": found.high, "expected": expected})
+    most = 1.0 if share else math.inf
+    sentence = f"{found.reason} That makes {value_text(expected, share)} ({value_text(low, share)} to {value_text(min(high, most), share)}) on test."
+    yield Finding("fall", sentence, {"estimate": found.estimate, "low": found.low, "high": found.high, "expected": expected})
 
 
 def test(ladder: Ladder) -> Iterator[Finding]:
@@ -140,8 +137,9 @@ def unclear(ladder: Ladder) -> Iterator[Finding]:
         unit = " points" if share else ""
         names = _some([quoted(one.name) for one in open_ones])
         sign = metric_named(ladder.plan.metric).sign
+        likeliest = ": its difference is" if len(open_ones) == 1 else f" each. The likeliest is {quoted(best.name)},"
         sentence = (
-            f"{step_name(step)}: {names} could not be told from the start with {plural(best.seeds, 'seed')} each. The likeliest is {quoted(best.name)}, "
+            f"{step_name(step)}: {names} could not be told from the start with {plural(best.seeds, 'seed')}{likeliest} "
             f"{signed_text(sign * best.estimate, share)}{unit} ({difference_range(best, sign, share)})."
         )
         needed = seeds_for(ladder, step, best)

@@ -124,7 +124,7 @@ def _bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | N
     if found is None or not math.isfinite(found.low + found.high):
         return None, None
     low, high = sorted((mean(step.start) + sign * found.low, mean(step.start) + sign * found.high))
-    return low, high
+    return (max(low, 0.0), min(high, 1.0)) if is_share(ladder.plan.metric) else (low, high)
 
 
 def _climb(ladder: Ladder, metric: str, share: bool) -> str:
@@ -172,12 +172,13 @@ def _limits(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
     if not values:
         return None
     room = (max(values) - min(values)) * 0.04 or abs(values[0]) * 0.01 or 0.01
-    return min(values) - room, max(values) + room
+    low, high = min(values) - room, max(values) + room
+    return (max(low, 0.0), min(high, 1.0)) if is_share(ladder.plan.metric) else (low, high)
 
 
 def _place(value: float, limits: tuple[float, float]) -> float:
     """Return where a value lies on the axis, in percent of its width."""
-    return round(100 * (value - limits[0]) / (limits[1] - limits[0]), 2)
+    return round(min(max(100 * (value - limits[0]) / (limits[1] - limits[0]), 0.0), 100.0), 2)
 
 
 def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: tuple[float, float] | None) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def _outcome(step: LadderStep, one: Candidate, found: Difference | None) -> str:
     said = "" if found is None else found.verdict
     if step.state == "decided" and one.name == step.kept:
         return f"kept{f': {said}' if said else ''}"
-    return said or ("" if one.name == START else "not decided")
+    return said or ("" if one.name == START or one.same_as else "not decided")
 
 
 def _curves(one: Candidate, share: bool, rows: Rows) -> dict[str, Any]:
@@ -261,7 +262,7 @@ def _cells(ladder: Ladder, step: LadderStep, one: Candidate) -> dict[str, str]:
         "outcome": _outcome(step, one, found),
         "parameters": "" if one.parameters is None else str(one.parameters),
         "operations": "" if one.flops is None else str(one.flops),
-        "macro F1 (mean)": "" if one.macro_f1 is None else value_text(one.macro_f1, True),
+        "macro F1": "" if one.macro_f1 is None else value_text(one.macro_f1, True),
         "gap (points)": "" if one.gap is None else signed_text(one.gap, True),
     }
 

@@ -23,7 +23,14 @@ from rung.store.values import dumps, loads, now, to_bytes
 
 RECEIPT: Final = "opening.json"
 _NAME: Final = "ledger.jsonl"
+_STUDIES: Final = ("ladder.json", "search.json")  # beside the folder `runs` of a study
 _OWN_FIELDS: Final = ("ledger", "key", "opening", "time", "version", "torn_bytes_cut", "before", "hash")
+
+
+def home(folder: Path) -> Path:
+    """Return whose ledger counts the openings of the runs in a folder: the folder itself; of the runs of a study, ROOT/NAME/runs, its ROOT."""
+    is_study = folder.name == "runs" and any(atomic.exists(folder.parent / name) for name in _STUDIES)
+    return folder.parent.parent if is_study else folder
 
 
 def record(root: Path, key: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,10 +74,11 @@ def openings(root: Path, key: str) -> list[dict[str, Any]]:
 
 
 def verify(root: Path) -> int:
-    """Check the chain, the numbers and the receipts of the runs below `root`, and return how many openings there are.
+    """Check the chain, the numbers and the receipts of the runs below `root`, those of studies too, and return how many openings there are.
 
     Raises: VerificationError naming the first line that was changed, or the run whose opening is gone; RunError if the ledger cannot be read.
     """
+    root = home(root)
     path = root / _NAME
     rows: list[dict[str, Any]] = []
     counts: dict[str, int] = {}
@@ -91,7 +99,7 @@ def verify(root: Path) -> int:
         rows.append(row)
     name = rows[0].get("ledger") if rows else None
     hashes = {str(row["hash"]) for row in rows}
-    for receipt in sorted(root.glob(f"*/{RECEIPT}")):
+    for receipt in sorted([*root.glob(f"*/{RECEIPT}"), *root.glob(f"*/runs/*/{RECEIPT}")]):
         _check_receipt(receipt, name, hashes, path)
     return sum(counts.values())
 

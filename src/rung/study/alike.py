@@ -37,10 +37,10 @@ def differing(entries: Sequence[Entry], parts: Sequence[str]) -> tuple[Differing
     return tuple(found.values())
 
 
-def same_rows(first: Entry, second: Entry, part: str) -> bool:
-    """Return whether two runs answered the same images of a part with the same labels, in the same order."""
-    a, b = first.predictions(part), second.predictions(part)
-    return np.array_equal(a.digests, b.digests) and np.array_equal(a.labels, b.labels)
+def same_rows_in_all(entries: Sequence[Entry], part: str) -> bool:
+    """Return whether all runs answered the same images of a part with the same labels, in the same order."""
+    first, *others = (entry.predictions(part) for entry in entries)
+    return all(np.array_equal(first.digests, other.digests) and np.array_equal(first.labels, other.labels) for other in others)
 
 
 def _between(first: Entry, other: Entry, parts: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:

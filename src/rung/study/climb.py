@@ -157,7 +157,8 @@ class Climb:
         """Run seed after seed for all that are still in; returns False where the budget ended before the last seed."""
         seeds = self.plan.seeds
         race = self.plan.race and self.plan.rule == "score"
-        for batch in [seeds[:_LEAST], *((seed,) for seed in seeds[_LEAST:])] if race or self.plan.budget_minutes else [seeds]:
+        first = _LEAST if self.plan.budget_minutes else referee.FIRST_LOOK if race else len(seeds)
+        for batch in [seeds[:first], *((seed,) for seed in seeds[first:])]:
             running = [one for one in entrants if one.runs_on]
             if not self._affordable(running, batch):
                 if number == 1 and batch[0] == seeds[0]:

@@ -188,16 +188,16 @@ def _group(group: Sequence[Entry], name: str, settings: Mapping[str, str], metri
     each = tuple(value_of(entry.scores[part], metric) for entry in group)
     value = each[0]
     if len(group) > 1:
-        value = over_seeds(_values(each), level, metric)
+        value = over_seeds(_values(each), level, metric, alike.same_rows_in_all(group, part))
     ids, seeds = tuple(entry.id for entry in group), tuple(entry.seed for entry in group)
     return Group(name, ids, seeds, value, each, int(group[0].kept.get("parameters", 0)), settings)
 
 
-def over_seeds(values: Floats, level: float, metric: Metric) -> Value:
-    """Return the mean of values (n,), one a seed, with Student's interval over seeds; of a share it ends at 0 and 1."""
+def over_seeds(values: Floats, level: float, metric: Metric, same_images: bool) -> Value:
+    """Return the mean of values (n,), one a seed, with Student's interval over seeds, of runs on other images over parts too; of a share it ends at 0 and 1."""
     mean = t_interval(values, level, 0.0 if metric.name in METRICS else -np.inf)
     high = min(mean.high, 1.0) if mean.high is not None and is_share(metric.name) else mean.high
-    return replace(mean, high=high, covers="seeds")
+    return replace(mean, high=high, covers="seeds" if same_images else "seeds and parts")
 
 
 def _values(each: Sequence[Value]) -> Floats:
@@ -205,7 +205,7 @@ def _values(each: Sequence[Value]) -> Floats:
 
 
 def _contrast(first: tuple[list[Entry], Group], second: tuple[list[Entry], Group], metric: Metric, part: str, level: float) -> Contrast:
-    same = all(alike.same_rows(first[0][0], entry, part) for entry in (*first[0], *second[0]))
+    same = alike.same_rows_in_all((*first[0], *second[0]), part)
     one, other = (_side(entries, metric, part, level, same) for entries, _ in (first, second))
     found = paired.difference(one, other, level, same_images=same)
     higher = found.estimate > 0
@@ -225,7 +225,7 @@ def _side(entries: Sequence[Entry], metric: Metric, part: str, level: float, sam
     if metric.images is not None and same_images:
         images = np.stack([metric.images(predictions) for predictions in answers])
         values = images.mean(axis=1)
-    whole = over_seeds(values, level, metric) if len(entries) > 1 else each[0]
+    whole = over_seeds(values, level, metric, same_images) if len(entries) > 1 else each[0]
     if len(entries) == 1 and not same_images and metric.name in METRICS:
         whole = value_of(score(answers[0], level=level), metric)
 
@@ -242,7 +242,7 @@ def _some(predictions: Predictions, places: Places) -> Predictions:
 
 
 def _wrong_in_all(entries: Sequence[Entry], part: str) -> tuple[int, ...] | None:
-    if not all(alike.same_rows(entries[0], entry, part) for entry in entries[1:]):
+    if not alike.same_rows_in_all(entries, part):
         return None
     answers = [entry.predictions(part) for entry in entries]
     wrong = np.all([predictions.answers() != predictions.labels for predictions in answers], axis=0)

@@ -14,6 +14,7 @@ from rung.study.referee import amount
 from rung.study.variance import expected_freedom, image_share
 from rung.words import percent, quoted
 
+_NO_NOISE: Final = 1e-18  # stands for a variance of 0
 _SPREADS: Final = 200  # how many spreads of effects are tried, from none to twice the largest difference seen
 
 
@@ -57,7 +58,9 @@ class _Tree:
 
 
 def expected_fall(steps: Sequence[Decided], *, level: float = 0.95) -> Fall:
-    """Return the expected fall of the score that a whole ladder ended with. Raises RunError without a step, or where nothing tells the noise.
+    """Return the expected fall of the score that a whole ladder ended with; none where all have the same score with every seed.
+
+    Raises RunError without a step, or where one seed and no images tell nothing of the noise.
 
     Each candidate's true score is its start's plus an effect, the effects of the ladder are normal about 0 with one unknown spread, and each score is the
     true one plus noise of its own. Given all scores, the true score of any network has a known mean, whichever was picked: a posterior mean is free of the
@@ -107,7 +110,7 @@ def _noise(steps: Sequence[Decided]) -> tuple[float, float, float]:
 
     Halves of those of the differences, on the mean over all candidates that are not the start under another name.
     """
-    squares, count, freedom, images = 0.0, 0, 0.0, []
+    squares, count, freedom, images, sizes = 0.0, 0, 0.0, [], []
     for step in steps:
         pairs = [(step.start.take(candidate.seeds), candidate) for candidate in step.candidates]
         pairs = [(start, candidate) for start, candidate in pairs if (candidate.values - start.values).any()]
@@ -115,14 +118,17 @@ def _noise(steps: Sequence[Decided]) -> tuple[float, float, float]:
             differences = candidate.values - start.values
             squares += float(((differences - differences.mean()) ** 2).sum())
             count += len(differences) - 1
+            sizes.append(float(differences.mean()) ** 2)
             if candidate.images is not None and start.images is not None and candidate.images.shape == start.images.shape:
                 images.append(image_share(candidate.images - start.images).added)
         if pairs:
             freedom += expected_freedom(max(len(candidate.seeds) for _, candidate in pairs), len(pairs))
+    if sizes and not count and not images:
+        raise RunError("one seed and no images tell nothing of the noise: the expected fall is not known; run a second seed")
     seeds, added = (squares / count / 2 if count else 0.0), (float(np.mean(images)) / 2 if images else 0.0)
-    if seeds + added == 0:
-        raise RunError("scores of one seed without images, or the same for every seed, tell nothing of the noise: the expected fall is not known")
-    return seeds, added, max(freedom, 1.0)
+    if sizes and seeds + added == 0:
+        seeds = float(np.mean(sizes)) / 2  # as the referee does: no spread at all is sooner a coarse score than certainty
+    return max(seeds, _NO_NOISE), added, max(freedom, 1.0)
 
 
 def _posterior(tree: _Tree, spreads: Floats) -> tuple[Floats, Floats, Floats]:

@@ -256,7 +256,7 @@ def _values(given: Mapping[str, Any], place: str) -> tuple[Choice, ...]:
         raise RecipeError(f"{place} has no candidates: write candidates = [..] with at least one value of {field}")
     if any(isinstance(value, Mapping) and any("." in str(key) for key in fields_of(value, field)) for value in values):
         raise RecipeError(f"{place} has candidates that set fields of their own, and a field besides: leave field out, and write group = [..]")
-    return tuple(Choice(name=_shown(value), settings={field: value}) for value in values)
+    return tuple(Choice(name=shown(value), settings={field: value}) for value in values)
 
 
 def _groups(given: object, place: str) -> tuple[Choice, ...]:
@@ -298,12 +298,12 @@ def _seeds(value: object) -> tuple[int, ...]:
     return tuple(range(value))
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Write a value as a ladder file does: true, [16, 32], adam."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(shown, value))}]"
     return str(value)
 
 

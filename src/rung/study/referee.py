@@ -20,7 +20,7 @@ from rung.words import decimal, listing, percent, plural, points, quoted
 Covers = Literal["seeds", "images", "seeds and images"]
 Outcome = Literal["better", "worse", "equal", "cannot tell", "dropped"]
 
-_FIRST_LOOK: Final = 3  # seeds, before which racing drops nothing
+FIRST_LOOK: Final = 3  # seeds, before which racing drops nothing
 _STAYING: Final = 2  # candidates that racing never drops
 
 
@@ -103,7 +103,7 @@ def hopeless(start: Measured, candidates: Sequence[Measured], *, seeds: int, tie
         raise RunError(f"{n} seeds have run, {seeds} are planned")
     running = [candidate for candidate in candidates if len(candidate.seeds) == n]
     together = pooled(start, candidates)
-    if n < _FIRST_LOOK or n == seeds or together is None or len(running) <= _STAYING:
+    if n < FIRST_LOOK or n == seeds or together is None or len(running) <= _STAYING:
         return ()
     leader = max([start, *running], key=lambda one: one.mean)
     dropped = []

@@ -1,0 +1,177 @@
+"""Runs beside each other: what is compared, what is refused, and the page."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rung
+from rung.errors import RecipeError, RunError
+from rung.reports import compare_findings, compare_page
+from rung.study import entry
+from rung.study.compare import Comparison, missed
+from tests.command import Rung, caller
+
+FOUR = ["thin-0", "thin-1", "wide-0", "wide-1"]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rung:
+    return caller(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def found(few_runs: Path) -> Comparison:
+    return rung.compare(FOUR, out=few_runs)
+
+
+def test_seeds_of_one_recipe_are_a_group_with_an_interval_over_seeds(found: Comparison) -> None:
+    assert [(group.name, group.runs, group.seeds, group.value.covers) for group in found.groups] == [
+        ("thin", ("thin-0", "thin-1"), (0, 1), "seeds"),
+        ("wide", ("wide-0", "wide-1"), (0, 1), "seeds"),
+    ]
+    assert found.groups[0].value.value == pytest.approx(np.mean([one.value for one in found.groups[0].each if one.value is not None]))
+    assert found.groups[0].settings == {"network.filters": "8", "train.epochs": "5"}
+    assert found.groups[1].settings == {"network.filters": "16, 16", "train.epochs": "6"}
+    assert found.groups[1].parameters > found.groups[0].parameters
+
+
+def test_the_difference_is_paired_and_names_its_unit(found: Comparison) -> None:
+    (contrast,) = found.contrasts
+    assert (contrast.difference.covers, contrast.difference.paired, contrast.difference.level) == ("seeds and images", True, 0.95)
+    assert contrast.difference.estimate == pytest.approx((found.groups[1].value.value or 0) - (found.groups[0].value.value or 0))
+    assert contrast.confusion is not None
+    assert np.sum(contrast.confusion) == pytest.approx(0)
+    assert np.trace(contrast.confusion) == pytest.approx(contrast.difference.estimate * found.images)
+    assert contrast.errors is not None
+    same = contrast.errors
+    assert same.both_right + same.first_only + same.second_only + same.both_wrong == pytest.approx(found.images)
+
+
+def test_rows_that_all_get_wrong_are_those_of_the_kept_answers(found: Comparison, few_runs: Path) -> None:
+    runs = entry.read_all([rung.Run(few_runs / name) for name in FOUR], 2)
+    answers = [run.predictions("validation") for run in runs]
+    wrong = [set(one.rows[one.answers() != one.labels].tolist()) for one in answers]
+    assert set(found.wrong_in_all or ()) == set.intersection(*wrong)
+    shown = missed(runs, found)
+    assert 0 < len(shown) <= len(found.wrong_in_all or ())
+    assert all(answer != one.true for one in shown for answer in one.answers.values())
+
+
+def test_seeds_with_parts_of_their_own_are_over_parts_too(few_runs: Path, tmp_path: Path) -> None:
+    for name in ("thin-0", "other-rows"):
+        shutil.copytree(few_runs / name, tmp_path / name)
+    recipe = tmp_path / "other-rows" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("epochs = 2", "epochs = 5"))
+    found = rung.compare(["thin-0", "other-rows"], out=tmp_path, anyway=True)
+    assert [group.value.covers for group in found.groups] == ["seeds and parts"]
+    assert found.wrong_in_all is None
+
+
+def test_of_three_groups_the_differences_hold_together(few_runs: Path) -> None:
+    found = rung.compare(["thin-0", "wide-0", "other-rows"], out=few_runs, anyway=True)
+    assert len(found.contrasts) == 3
+    assert found.joint_level == pytest.approx(1 - 0.05 / 3)
+    assert all(contrast.difference.level == found.joint_level for contrast in found.contrasts)
+
+
+@pytest.mark.parametrize(("metric", "covers"), [("macro_f1", "images"), ("loss", "images"), ("balanced_accuracy", "images")])
+def test_other_metrics(few_runs: Path, metric: str, covers: str) -> None:
+    found = rung.compare(["thin-0", "wide-0"], out=few_runs, metric=metric)
+    (contrast,) = found.contrasts
+    assert contrast.difference.covers == covers
+    values = [rung.Run(few_runs / name).read_scores()["validation"] for name in ("thin-0", "wide-0")]
+    name = {"loss": "log_loss", "balanced_accuracy": "macro_recall"}.get(metric, metric)
+    assert contrast.difference.estimate == pytest.approx(values[1][name]["value"] - values[0][name]["value"], abs=1e-6)
+    if contrast.better:
+        assert (contrast.better == "wide-0") == ((contrast.difference.estimate > 0) != (metric == "loss"))
+
+
+@pytest.mark.parametrize(
+    ("runs", "words", "message"),
+    [
+        (
+            ["thin-0", "other-rows"],
+            {},
+            r"split.seed: 0 in thin-0, 5 in other-rows; train rows: .*; validation rows: 50 images in thin-0, 51 images, 8 of",
+        ),
+        (["thin-0"], {}, "1 run was given: give 2 or more"),
+        (["thin-0", "thin-0"], {}, "thin-0 is named twice"),
+        (["thin-0", "thin-1"], {"part": "test"}, "thin-0, thin-1 have no answers to the test part: open it with `rung test`"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(few_runs: Path, runs: list[str], words: dict[str, str], message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        rung.compare(runs, out=few_runs, **words)
+
+
+def test_a_metric_that_is_not_there_is_refused(few_runs: Path) -> None:
+    with pytest.raises(RecipeError, match="there is no metric 'acuracy': did you mean 'accuracy'"):
+        rung.compare(FOUR, out=few_runs, metric="acuracy")
+    with pytest.raises(RunError, match=r"runs is 'thin-0' \(str\): expected a list of runs"):
+        rung.compare("thin-0", out=few_runs)  # type: ignore[arg-type]
+
+
+def test_other_preprocessing_is_named_with_both_values(few_runs: Path, tmp_path: Path) -> None:
+    for name in ("thin-0", "thin-1"):
+        shutil.copytree(few_runs / name, tmp_path / name)
+    recipe = tmp_path / "thin-1" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('filter = "bilinear"', 'filter = "bicubic"'))
+    with pytest.raises(RunError, match=r"pixels.filter: bilinear in thin-0, bicubic in thin-1.*--anyway"):
+        rung.compare(["thin-0", "thin-1"], out=tmp_path)
+
+
+def test_compared_all_the_same_the_page_says_what_differs_and_ranks_nothing(few_runs: Path, tmp_path: Path) -> None:
+    found = rung.compare(["thin-0", "other-rows"], out=few_runs, anyway=True, page=tmp_path / "deep" / "page.html")
+    page = (tmp_path / "deep" / "page.html").read_text()
+    assert "What differs and should not" in page
+    assert "<code>split.seed</code>" in page
+    assert "their scores do not rank them" in compare_findings.verdict(found)
+    assert {row[-1] for row in compare_page.difference_table(found).rows} == {"not ranked"}
+    assert found.contrasts[0].errors is None
+    assert not found.contrasts[0].difference.paired
+    assert "(0: as chance" not in page
+
+
+def test_a_network_that_is_there_twice_counts_once(few_runs: Path, tmp_path: Path) -> None:
+    for name in ("thin-0", "thin-1"):
+        shutil.copytree(few_runs / name, tmp_path / name)
+    shutil.copytree(few_runs / "thin-0", tmp_path / "copy")
+    found = rung.compare(["thin-0", "copy", "thin-1"], out=tmp_path)
+    assert [group.runs for group in found.groups] == [("thin-0", "thin-1")]
+    assert "copy is left out: it is the same network as thin-0" in found.notes[0]
+    assert compare_findings.verdict(found) == "One recipe, 2 seeds."
+
+
+def test_the_page_needs_nothing_else_and_escapes(few_runs: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "a<b>&-0"
+    shutil.copytree(few_runs / "thin-0", odd)
+    runs = entry.read_all([rung.Run(odd), rung.Run(few_runs / "wide-0")], 2)
+    from rung.study.compare import compare
+
+    found = compare(runs)
+    page = compare_page.render(found, missed(runs, found))
+    assert "a<b>" not in page
+    assert "a&lt;b&gt;&amp;-0" in page
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
+    assert page.count("<svg") == 4
+    assert "nan" not in page.lower().replace("nano", "")
+    assert compare_page.render(found, missed(runs, found)) == page
+
+
+def test_the_command_prints_tables_and_writes_the_page(command: Rung, few_runs: Path, tmp_path: Path) -> None:
+    said = command("compare", *FOUR, "--out", few_runs, "--page", tmp_path / "c.html")
+    assert said.code == 0, said.err
+    assert re.search(r"^thin +0, 1 +[\d.]+\s% +[\d.]+ to [\d.]+\s% +seeds +[\d,]+$", said.out, re.MULTILINE)
+    assert "seeds and images" in said.out
+    assert f"page: {tmp_path}/c.html" in said.out
+    assert (tmp_path / "c.html").stat().st_size > 10_000
+    told = json.loads(command("compare", *FOUR, "--out", few_runs, "--page", tmp_path / "c.html", "--json").out)
+    assert [group["name"] for group in told["groups"]] == ["thin", "wide"]
+    refused = command("compare", "thin-0", "other-rows", "--out", few_runs)
+    assert refused.code == 2
+    assert "rung: these runs cannot be ranked" in refused.err
+    assert not (few_runs / "compare.html").exists()
