@@ -39,8 +39,8 @@ def differing(entries: Sequence[Entry], parts: Sequence[str]) -> tuple[Differing
 
 def same_rows_in_all(entries: Sequence[Entry], part: str) -> bool:
     """Return whether all runs answered the same images of a part with the same labels, in the same order."""
-    first, *others = (entry.predictions(part) for entry in entries)
-    return all(np.array_equal(first.digests, other.digests) and np.array_equal(first.labels, other.labels) for other in others)
+    first, *others = (entry.asked(part) for entry in entries)
+    return all(np.array_equal(first[0], other[0]) and np.array_equal(first[1], other[1]) for other in others)
 
 
 def _between(first: Entry, other: Entry, parts: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -57,12 +57,12 @@ def _between(first: Entry, other: Entry, parts: Sequence[str]) -> Iterator[tuple
 def _rows(first: Entry, other: Entry, part: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """Compare the images of a part: those that were answered by their digests and labels, a sealed part by its row numbers."""
     if part in first.scores and part in other.scores:
-        a, b = first.predictions(part), other.predictions(part)
-        if not np.array_equal(a.digests, b.digests):
-            shared = len(np.intersect1d(a.digests, b.digests))
-            yield f"{part} rows", (f"{len(a.digests):,} images", f"{len(b.digests):,} images, {shared:,} of them the same")
-        elif not np.array_equal(a.labels, b.labels):
-            yield f"labels of {part}", ("its own", f"others for {int((a.labels != b.labels).sum()):,} images")
+        (a, a_labels), (b, b_labels) = first.asked(part), other.asked(part)
+        if not np.array_equal(a, b):
+            shared = len(np.intersect1d(a, b))
+            yield f"{part} rows", (f"{len(a):,} images", f"{len(b):,} images, {shared:,} of them the same")
+        elif not np.array_equal(a_labels, b_labels):
+            yield f"labels of {part}", ("its own", f"others for {int((a_labels != b_labels).sum()):,} images")
     elif not np.array_equal(first.splits[part], other.splits[part]):
         yield f"{part} rows", (f"{len(first.splits[part]):,} rows", f"{len(other.splits[part]):,} rows")
 

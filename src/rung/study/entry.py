@@ -54,6 +54,17 @@ class Entry:
         """Return the answers to a part; raises RunError if they are not there."""
         return answers.load(self.run.predictions(part), self.data["classes"])
 
+    @cached_property
+    def _asked(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        return {}
+
+    def asked(self, part: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return digests and labels, each (N,), of the images of a part in the order of the answers."""
+        if part not in self._asked:
+            predicted = self.predictions(part)
+            self._asked[part] = predicted.digests, predicted.labels
+        return self._asked[part]
+
     def pictures(self, part: str) -> dict[int, tuple[npt.NDArray[np.uint8], str]]:
         """Return the images that the run keeps of its worst mistakes on a part, by row, each with where it came from."""
         if not atomic.exists(self.run.pictures):

@@ -117,15 +117,15 @@ def report(runs: Sequence[Robustness]) -> RobustReport:
 
 def chosen(entry: Entry, part: str, most: int) -> Places:
     """Return the places in the kept answers of the images that are corrupted: all, or `most` of them drawn by their digests, the same in every run."""
-    digests = entry.predictions(part).digests
+    digests, _ = entry.asked(part)
     order = np.argsort(keys.row_keys(keys.stream(0, "robust images"), digests), kind="stable")
     return np.sort(order[:most])
 
 
 def rows_key(entry: Entry, part: str, places: Places) -> str:
     """Return the SHA-256 of the digests and labels of the images at these places."""
-    predicted = entry.predictions(part)
-    return hashlib.sha256(np.stack([predicted.digests[places], predicted.labels[places]]).astype("<i8").tobytes()).hexdigest()
+    digests, labels = entry.asked(part)
+    return hashlib.sha256(np.stack([digests[places], labels[places]]).astype("<i8").tobytes()).hexdigest()
 
 
 def measure(
