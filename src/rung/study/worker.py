@@ -15,6 +15,7 @@ from typing import Final
 
 from rung.errors import RungError
 from rung.study.executor import Job, Train
+from rung.training.captured import sweep
 from rung.training.journal import Interrupted
 
 _TELL_S: Final = 0.1  # between two messages about steps
@@ -31,8 +32,9 @@ def main(handle: int) -> None:
     train: Train = pickle.loads(connection.recv_bytes())
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
-    while True:
-        _train(train, jobs.get(), connection)
+    with sweep():
+        while True:
+            _train(train, jobs.get(), connection)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
