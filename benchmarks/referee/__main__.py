@@ -2,7 +2,7 @@
 
     python -m benchmarks.referee
 
-adds dated rows to benchmarks/referee.jsonl and writes the tables of this run into benchmarks/README.md and docs/statistics.md; some minutes on one core.
+adds dated rows to benchmarks/referee.jsonl and writes the tables of the last ones into benchmarks/README.md and docs/statistics.md; some minutes on one core.
 Every simulation calls the functions that judge real ladders; the seeds are fixed, so that the same figures come again.
 """
 
@@ -29,6 +29,10 @@ ROWS = HERE / "referee.jsonl"
 PAGES = (HERE / "README.md", HERE.parent / "docs" / "statistics.md")
 START, END = "<!-- referee -->", "<!-- /referee -->"
 _COVERED: Final = ("found", "worst", "together")
+_INPUTS: Final = {
+    *("simulation", "world", "asked", "rule", "steps", "candidates", "seeds", "racing", "ladders", "simulations", "pilots", "trials", "pilot_seeds"),
+    *("spread", "deviation"),
+}
 SPREADS: Final = (0.0, 0.002, 0.005, 0.01, 0.02, -0.02)
 
 
@@ -77,6 +81,7 @@ def table(head: str, rows: list[list[str]]) -> str:
 def shown(rows: list[dict[str, Any]]) -> str:
     """Return the four tables of the rows of one run, each with a sentence before it."""
     of = {kind: [row for row in rows if row["simulation"] == kind] for kind in ("climbs", "coverage", "power", "fall")}
+    last = max(rows, key=lambda row: row["date"])
     first = [
         [
             row["world"],
@@ -99,13 +104,13 @@ def shown(rows: list[dict[str, Any]]) -> str:
     ]
     return "\n\n".join(
         [
-            f"Run on {rows[0]['date']}, rung {rows[0]['rung']}, numpy {rows[0]['numpy']}, scipy {rows[0]['scipy']}.",
+            f"Last run on {last['date']}, rung {last['rung']}, numpy {last['numpy']}, scipy {last['scipy']}.",
             "False climbs: ladders on which nothing is better than anything else. Allowed: 5 % at most, aimed at: 4 %.",
             table("world | steps x candidates x seeds | racing | ladders | climbed | 95 % interval | runs saved", first),
             "Intervals at 95 %: how many hold the true difference, of all and of the worst candidate; and, at the level of a step that is shared among its "
             "candidates, how often all of a step do.",
             table("world | candidates x seeds | covers | steps | of all | of the worst candidate | all of a step", second),
-            f"Power, {of['power'][0]['pilots']} pilots of {of['power'][0]['trials']} trials each: foretold, and found by the referee.",
+            "Power, on the mean over 200 pilots: foretold, and found by the referee.",
             table("world | asked | seeds of the pilot | candidates x seeds | foretold | found", third),
             "Winner's curse: by how much the kept one's validation score is above its true score on the mean, in points, as it is and after the expected fall; "
             "and how often the interval of the fall holds it. Each from the lowest to the highest over 2, 4 and 16 candidates and 1 and 6 steps.",
@@ -125,38 +130,52 @@ def _falls(rows: list[dict[str, Any]]) -> Iterator[list[str]]:
         yield [rule, f"{seeds}, {points(deviation)}", effects, *bounds, f"{span([row['held'] for row in found], 1)} %"]
 
 
+def latest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last row of each simulation, in the order in which each was first run."""
+
+    def asked(row: dict[str, Any]) -> tuple[Any, ...]:
+        inputs = {name: value for name, value in row.items() if name in _INPUTS}
+        return tuple((inputs | ({"seeds": None} if str(row.get("asked", "")).startswith("seeds") else {})).items())
+
+    return list({asked(row): row for row in rows}.values())
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.referee", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--share", type=float, default=1.0, help="how many of the simulations to run; below 1 nothing is written")
-    share = parser.parse_args().share
-    parts: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
-        "climbs": lambda: climbs(round(1_000 * share)),
-        "coverage": lambda: coverages(round(2_000 * share)),
-        "power": lambda: powers(200, max(round(40 * share), 1)),
-        "fall": lambda: falls(round(400 * share)),
+    parts: dict[str, Callable[[float], Iterator[dict[str, Any]]]] = {
+        "climbs": lambda share: climbs(round(1_000 * share)),
+        "coverage": lambda share: coverages(round(2_000 * share)),
+        "power": lambda share: powers(200, max(round(20 * share), 1)),
+        "fall": lambda share: falls(round(400 * share)),
     }
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.referee", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these: {', '.join(parts)}")
+    parser.add_argument("--share", type=float, default=1.0, help="how many of the simulations to run; below 1 nothing is written")
+    asked = parser.parse_args()
     about = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "rung": rung.__version__,
         "numpy": np.__version__,
         "scipy": scipy.__version__,
     }
-    rows = []
-    for name, part in parts.items():
+    for name in asked.parts or parts:
         started = time.perf_counter()
-        for row in part():
-            rows.append({"simulation": name, **row, **about})
-            print(rows[-1], flush=True)
+        for row in parts[name](asked.share):
+            made = {"simulation": name, **row, **about}
+            print(made, flush=True)
+            if asked.share >= 1:
+                atomic.append_line(ROWS, made)
         print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
-    if share < 1:
-        print(shown(rows))
-        return
-    for row in rows:
-        atomic.append_line(ROWS, row)
+    if asked.share >= 1:
+        write_pages()
+
+
+def write_pages() -> None:
+    """Write the tables of the last row of each simulation into the pages."""
+    text = shown(latest(atomic.read_lines(ROWS).rows))
     for page in PAGES:
         before, _, rest = page.read_text().partition(START)
         _, _, after = rest.partition(END)
-        page.write_text(f"{before}{START}\n{shown(rows)}\n{END}{after}")
+        page.write_text(f"{before}{START}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def _power(ratios: Floats, seeds: int, candidates: int, error: float) -> Floats:
     from scipy.special import nctdtr, stdtrit
 
     freedom = expected_freedom(seeds, candidates)
-    bar = float(stdtrit(freedom, 1 - error / 2))
+    bar = -float(stdtrit(freedom, error / 2))
     shift = ratios * math.sqrt(seeds / 2)
     missed = nctdtr(freedom, shift, bar)
     return 1 - np.where(np.isnan(missed) & (shift > bar), 0.0, missed)  # scipy gives no number for some chances below 1e-200

@@ -163,7 +163,7 @@ def compared(start: Measured, candidate: Measured, together: Pool | None, error:
     if of_seeds + images.added == 0:
         of_seeds = estimate**2  # no spread at all is sooner a coarse score than certainty: nothing is told from it
     variance = of_seeds + images.added
-    half = float(stdtrit(variance**2 / (of_seeds**2 / freedom + images.uncertainty), 1 - error / 2)) * math.sqrt(variance)
+    half = -float(stdtrit(variance**2 / (of_seeds**2 / freedom + images.uncertainty), error / 2)) * math.sqrt(variance)
     return Difference(candidate.name, estimate, estimate - half, estimate + half, covers, 1 - error, n, "cannot tell")
 
 
