@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,6 +20,7 @@ from rung.errors import RunError
 from rung.reports import bench_figure, bench_page
 from rung.study.bench import Bench, Epoch, Spread, Trial, from_json
 from rung.study.peers import Peer, peer_of, run_peer, trial_of
+from rung.training.journal import Interrupted
 from tests.command import caller
 
 HOSTILE = "<script>alert(1)</script>"
@@ -143,6 +148,21 @@ def test_a_peer_is_ended_when_it_takes_too_long(tmp_path: Path, monkeypatch: pyt
     script.write_text("import time; time.sleep(60)")
     found = run_peer(Peer("peer", script), sys.executable, tmp_path / "data.npz", tmp_path, seconds=1.0, seed=0, threads=1)
     assert found.problem == "peer was ended after 0.5 s; the last it said: it said nothing"
+
+
+def test_a_stop_signal_ends_the_peer(tmp_path: Path) -> None:
+    script, begun = tmp_path / "peer.py", tmp_path / "begun"
+    script.write_text(f"import pathlib, time; pathlib.Path({str(begun)!r}).write_text('x'); time.sleep(60)")
+
+    def stop() -> None:
+        while not begun.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(Interrupted, match="stopped; the peer was ended") as stopped:
+        run_peer(Peer("peer", script), sys.executable, tmp_path / "data.npz", tmp_path, seconds=1.0, seed=0, threads=1)
+    assert stopped.value.exit_code == 143
 
 
 def test_a_peer_may_have_options(peer: Path) -> None:
