@@ -33,6 +33,17 @@ def test_a_file_is_read_with_its_defaults(tmp_path: Path) -> None:
     assert found.steps[1].choices[0].settings == {"network.filters": [8], "train.epochs": 3}
 
 
+def test_data_and_recipe_are_found_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "mine.py").write_text("")
+    file = tmp_path / "l.toml"
+    file.write_text('data = ["photos", "digits", "nowhere"]\nrecipe = "mine.py:make"\n[[step]]\nname = "a"\nfield = "train.epochs"\ncandidates = [1]\n')
+    found = read_plan(file)
+    assert found.data == (f"{tmp_path}/photos", "digits", "nowhere"), "names beat folders"
+    assert found.recipe == f"{tmp_path}/mine.py:make"
+
+
 def test_seeds_are_a_number_or_a_list() -> None:
     assert plan(seeds=3).seeds == (0, 1, 2)
     assert plan().seeds == (0, 1, 2, 3, 4)

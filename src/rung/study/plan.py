@@ -10,7 +10,9 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import pydantic
 from pydantic import Field
 
+from rung.data.sources import is_name
 from rung.errors import RecipeError, did_you_mean, one_line
+from rung.own import is_own
 from rung.recipe import Recipe, change, flat
 from rung.recipe.fields import Part
 from rung.store import atomic
@@ -97,12 +99,22 @@ def plan_from_json(values: Mapping[str, Any]) -> Plan:
 def read_plan(path: Path, settings: Mapping[str, Any] | None = None, fields: Mapping[str, Any] | None = None) -> Plan:
     """Read a ladder file; `fields` go over those of the file, `settings` over its settings.
 
+    Data and a recipe's file that are not below the working folder are looked for beside it.
+
     Raises: RecipeError naming what is wrong in it: see `plan_of`.
     """
     values = read_file(path, "ladder")
     if not values:
         raise RecipeError(f'{path} is empty: a ladder needs data = ".." and at least one [[step]]; docs/ladder.md shows one')
-    return plan_of({"name": word(path.stem), **values, **(fields or {})}, str(path), settings)
+    plan = plan_of({"name": word(path.stem), **values, **(fields or {})}, str(path), settings)
+    data = tuple(source if is_name(source) else _beside(source, path.parent) for source in plan.data)
+    return plan.model_copy(update={"data": data, "recipe": _beside(plan.recipe, path.parent)})
+
+
+def _beside(place: str, folder: Path) -> str:
+    """Return a file or folder, or file.py:function, as it is, or where it lies in `folder` if it is only there."""
+    file, colon, name = place.rpartition(":") if is_own(place) else (place, "", "")
+    return f"{folder / file}{colon}{name}" if not Path(file).exists() and (folder / file).exists() else place
 
 
 def read_file(path: Path, what: str) -> dict[str, Any]:
