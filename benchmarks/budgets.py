@@ -21,15 +21,16 @@ import torch
 from scipy import stats
 
 import rung
+from benchmarks.marked import between
 from rung.store import atomic
 
 HERE = Path(__file__).parent
 ROWS = HERE / "budgets.jsonl"
-START, END = "<!-- budgets -->", "<!-- /budgets -->"
 WHOLE: Final = {"split.fit_on": "train+validation"}
 BUDGETS: Final[dict[int, dict[str, Any]]] = {  # seconds: settings
-    45: {"train.epochs": 3},
-    120: {"train.epochs": 6},
+    45: {"network.filters": [32, 96, 96], "augment.rising_sizes": [20, 24, 32], "train.steps": 450, "train.weight_decay": 0.133},
+    120: {"network.filters": [48, 128, 128], "train.steps": 960, "train.weight_decay": 0.0625},
+    840: {"network.filters": [64, 256, 256], "train.steps": 2200, "train.weight_decay": 0.027},
 }
 
 
@@ -90,10 +91,7 @@ def main() -> None:
             made = trained(asked.budget, seed, Path(out))
             atomic.append_line(ROWS, made)
             print(made, flush=True)
-    page = HERE / "README.md"
-    before, _, rest = page.read_text().partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{START}\n{table(atomic.read_lines(ROWS).rows)}\n{END}{after}")
+    between("budgets", table(atomic.read_lines(ROWS).rows))
 
 
 if __name__ == "__main__":

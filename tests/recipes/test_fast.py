@@ -1,5 +1,6 @@
 """The recipe that follows the data: its rules over what it is meant for, and that the data's facts are found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,18 @@ def test_the_rules_make_a_recipe_for_any_data(facts: Facts) -> None:
     assert recipe.augment.rising_sizes[-1:] in ((), (facts.size,))
 
 
+def test_the_time_decides_about_the_network() -> None:
+    one_epoch = 40_000 * 3 * 43e6 * 0.65  # operations of the narrow network, on images that rise through three sizes
+    filters = [fast(replace(CIFAR, operations=epochs * one_epoch)).network for epochs in (3, 12, 120)]
+    assert [network.filters[-1] for network in filters if isinstance(network, Fast)] == [96, 128, 256]
+    short, long = (fast(replace(CIFAR, operations=epochs * one_epoch)).train for epochs in (2.5, 5))
+    assert long.epochs > short.epochs
+    assert long.weight_decay * long.epochs == pytest.approx(short.weight_decay * short.epochs, rel=0.01)  # as much in all
+
+
 def test_few_images_get_small_batches_and_many_epochs() -> None:
     assert (fast(Facts(500, 10, 32, True)).train.batch_size, fast(Facts(500, 10, 32, True)).train.epochs) == (16, 80)
-    assert (fast(CIFAR).train.batch_size, fast(CIFAR).train.epochs) == (250, 4)
+    assert (fast(CIFAR).train.batch_size, fast(CIFAR).train.epochs) == (250, 5)
     assert fast(CIFAR) == fast()
 
 
