@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _PLAIN_EVERY_S = 10.0
 _UNLIMITED = 1_000_000  # characters
 _LISTED = 20  # files of each kind that are named, of those left out or repaired
-_ON_THE_PAGE = ("level", "covers", "gap (points)", "macro F1", "operations")  # columns of a ladder's table that a terminal has no room for
+_ON_THE_PAGE = ("level (%)", "covers", "gap (points)", "macro F1 (%)", "operations")  # columns of a ladder's table that a terminal has no room for
 _IN_STEPS = ("same", "dropped")  # findings of a ladder that its steps have told already
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
