@@ -311,7 +311,8 @@ def ladder(found: Ladder, folder: Path, file: Path, verb: str = "ladder") -> Non
         if finding.kind not in _IN_STEPS:
             _output.print(f"- {visible(finding.sentence)}", markup=False)
     if found.ended and not found.test:
-        _output.print(f"The test part is sealed; when the ladder has all its steps: rung {verb} {file} --test", markup=False)
+        when = "when the ladder has all its steps" if verb == "ladder" else "when nothing more is to be tried"
+        _output.print(f"The test part is sealed; {when}: rung {verb} {file} --test", markup=False)
     _output.print(f"page: {folder / PAGE}", markup=False)
 
 
