@@ -9,6 +9,7 @@ from rich.console import Console
 
 import rung
 from rung import display
+from rung.reports.copies import Table
 from rung.store.run import Run, RunSummary
 from rung.training.loop import StepEnd
 
@@ -42,6 +43,13 @@ def test_on_a_terminal_only_prose_is_broken_and_nothing_is_cut(width: int, monke
     lines = listed(ID, width, monkeypatch)
     assert lines[1].startswith(f"{ID}  unfinished     3/?      50.0 %        its")
     assert " ".join(line[len(lines[0].rstrip()) - len("problem") :].strip() for line in lines[1:]).endswith("any more by anybody")
+
+
+def test_a_table_without_prose_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Console(file=io.StringIO(), force_terminal=True, width=30, highlight=False, soft_wrap=True, color_system=None)
+    monkeypatch.setattr(display, "_output", made)
+    display._print_texts(Table(("candidate", "deviation over seeds (points)", "difference (points)"), (("wide", "1.25", "−146.94"),), frozenset()))
+    assert said(made).splitlines() == ["candidate  deviation over seeds (points)  difference (points)", "wide       1.25                           −146.94"]
 
 
 def test_a_name_in_brackets_is_a_name(capsys: pytest.CaptureFixture[str]) -> None:

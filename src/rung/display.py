@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from rung.words import duration, size, visible
+from rung.words import duration, plural, size, visible
 
 if TYPE_CHECKING:
     from rung.audit.check import CheckReport
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _PLAIN_EVERY_S = 10.0
 _UNLIMITED = 1_000_000  # characters
 _LISTED = 20  # files of each kind that are named, of those left out or repaired
-_ON_THE_PAGE = ("level", "covers", "gap (points)", "macro F1", "operations")  # columns of a ladder's table that a terminal has no room for
+_ON_THE_PAGE = ("level (%)", "covers", "gap (points)", "macro F1 (%)", "operations")  # columns of a ladder's table that a terminal has no room for
 _IN_STEPS = ("same", "dropped")  # findings of a ladder that its steps have told already
 _errors = Console(stderr=True, highlight=False)
 _output = Console(highlight=False, soft_wrap=True)
@@ -88,7 +88,7 @@ class Bars:
     def tried(self, trial: Trial, trials: int) -> None:
         """Show a trial of a search that has ended."""
         settings = ", ".join(f"{name} = {value}" for name, value in trial.settings.items())
-        ended = f"{trial.value:.4f}" if trial.value is not None else f"{trial.state} after {trial.epochs} epochs" if trial.epochs else trial.state
+        ended = f"{trial.value:.4f}" if trial.value is not None else f"{trial.state} after {plural(trial.epochs, 'epoch')}" if trial.epochs else trial.state
         self.line(f"trial {trial.number} ({trial.number + 1} of {trials}), {settings}: {ended}")
 
     def line(self, sentence: str) -> None:
@@ -147,7 +147,8 @@ def _add(table: Table, *cells: str, style: str = "") -> None:
 def _print_table(table: Table) -> None:
     """Print a table as wide as it is, without blanks at the ends of lines; on a terminal as wide as that, but with nothing cut and no word broken."""
     needed = Measurement.get(_output, _output.options.update_width(_UNLIMITED), table)
-    table.width = min(max(_output.width, needed.minimum), needed.maximum) if _output.is_terminal else needed.maximum
+    breaks = any(not column.no_wrap for column in table.columns)  # else what does not fit would be cut
+    table.width = min(max(_output.width, needed.minimum), needed.maximum) if _output.is_terminal and breaks else needed.maximum
     with _output.capture() as captured:
         _output.print(table)
     lines = captured.get().splitlines()
@@ -311,7 +312,8 @@ def ladder(found: Ladder, folder: Path, file: Path, verb: str = "ladder") -> Non
         if finding.kind not in _IN_STEPS:
             _output.print(f"- {visible(finding.sentence)}", markup=False)
     if found.ended and not found.test:
-        _output.print(f"The test part is sealed; when the ladder has all its steps: rung {verb} {file} --test", markup=False)
+        when = "when the ladder has all its steps" if verb == "ladder" else "when nothing more is to be tried"
+        _output.print(f"The test part is sealed; {when}: rung {verb} {file} --test", markup=False)
     _output.print(f"page: {folder / PAGE}", markup=False)
 
 

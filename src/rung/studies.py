@@ -97,7 +97,8 @@ def _ended(climbed: Ladder, folder: Path, test: bool, before_test: Callable[[Fal
     from rung.reports import ladder_page
 
     if test:
-        before_test(climbed.fall)
+        if climbed.ended and not climbed.test:
+            before_test(climbed.fall)
         climbed = _tested(climbed, folder, progress)
     ladder_page.write_page(folder)
     return climbed

@@ -10,7 +10,7 @@ TABLE = Table(("name", "score"), (("a|b", "97.8\u202f%"), ("50 % & more_{x}", 's
 
 def test_csv_is_read_back_as_it_was() -> None:
     rows = list(csv.reader(io.StringIO(copies(TABLE)["CSV"])))
-    assert rows == [["name", "score"], ["a|b", "97.8\u202f%"], ["50 % & more_{x}", 'say "no", twice'], ["two lines", "−0.3"]]
+    assert rows == [["name", "score"], ["a|b", "97.8\u202f%"], ["50 % & more_{x}", 'say "no", twice'], ["two lines", "-0.3"]]
 
 
 def test_markdown_has_one_line_a_row_and_no_bar_within_a_cell() -> None:

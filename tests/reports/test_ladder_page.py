@@ -115,7 +115,7 @@ def test_the_table_has_one_line_a_candidate_and_the_start_of_each_step() -> None
         ("2 rate", "a"),
         ("2 rate", "b"),
     ]
-    assert {"accuracy", "difference (points)", "covers", "outcome", "parameters"} <= set(found.headings)
+    assert {"accuracy (%)", "difference (points)", "covers", "outcome", "parameters"} <= set(found.headings)
     assert all(len(row) == len(found.headings) for row in found.rows)
 
 

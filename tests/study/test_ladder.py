@@ -98,6 +98,17 @@ def test_a_list_of_steps_in_python(tmp_path: Path) -> None:
         rung.ladder(5)  # type: ignore[arg-type]
 
 
+def test_a_recipe_that_follows_the_data_follows_those_of_each_candidate(tmp_path: Path) -> None:
+    thin = {"network.filters": [4], "network.convolutions": 1, "train.epochs": 1, "data.per_class": 12}
+    steps = [{"name": "images", "field": "data.per_class", "candidates": [40]}]
+    found = rung.ladder(steps, data="digits", recipe="fast", seeds=2, settings=thin, out=tmp_path, workers=1).steps[0]
+    recipes = [rung.load_recipe(tmp_path / "ladder" / RUNS / one.runs[0] / "recipe.toml") for one in (found.start, found.named("40"))]
+    assert [recipe.network.kind for recipe in recipes] == ["fast", "fast"]
+    assert not any(recipe.augment.flip_horizontal for recipe in recipes), "digits are not mirrored"
+    assert found.verdict is None or found.verdict.differences[0].name == "40"
+    assert any("validation images" in sentence for sentence in found.told)
+
+
 def test_the_folder_of_a_run_is_no_ladders(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "recipe.toml").write_text("")

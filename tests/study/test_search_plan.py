@@ -30,7 +30,7 @@ def test_a_file_is_read_with_its_defaults_and_the_referee_gets_seeds_of_its_own(
 
 def test_the_example_can_be_read() -> None:
     search = fitted_search(read_search(Path(__file__).parents[2] / "examples" / "digits-search.toml"), digits())
-    assert [parameter.field for parameter in search.parameters] == ["train.learning_rate", "network.filters", "train.label_smoothing"]
+    assert [parameter.field for parameter in search.parameters] == ["train.learning_rate", "train.label_smoothing", "augment.shift_fraction"]
 
 
 def test_what_is_drawn_becomes_a_value_of_the_field() -> None:

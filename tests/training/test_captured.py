@@ -78,8 +78,8 @@ def batches(prepared: Prepared, count: int) -> list[Batch]:
 
 
 def steps_of(model: torch.nn.Module, settings: Train, recorder: Recorder, say: Callable[[str], None] = print) -> CapturedStep:
-    step = captured(model, settings, build_loss(settings), "float32", None, recorder, say)
-    step.lend(model, settings)
+    step = captured(model, settings, build_loss(settings), "float32", None, lambda: recorder)
+    step.lend(model, settings, say)
     return step
 
 
@@ -139,7 +139,7 @@ def test_the_next_training_on_the_same_steps_is_as_if_on_steps_of_its_own(digits
     step.end()
     kept = copy.deepcopy(first.state_dict())
     changed = settings.model_copy(update={"momentum": 0.9}) if settings.optimizer == "muon" else settings
-    step.lend(second, changed)
+    step.lend(second, changed, print)
     own = steps_of(alone, changed, Again())
     for batch in batches(prepared, 25):
         step.take(batch, 0.02)
@@ -165,6 +165,8 @@ def test_where_capturing_fails_steps_are_plain_and_it_is_said_once(digits: Any) 
         "capturing it failed (operation not permitted when stream is capturing)"
     ]
     assert_close(model, other)
+    step.lend(prepared.network(), prepared.recipe.train, said.append)
+    assert said[1] == said[0]  # the next training on these steps hears of it too
 
 
 def test_what_cannot_be_captured_is_named(digits: Any) -> None:
@@ -189,7 +191,7 @@ def test_a_sweep_keeps_the_steps_of_the_last_kind_of_training(digits: Any) -> No
     def steps(settings: Train) -> CapturedStep:
         def make() -> CapturedStep:
             made.append(settings)
-            return captured(network, settings, build_loss(settings), "float32", None, Again(), print)
+            return captured(network, settings, build_loss(settings), "float32", None, Again)
 
         return module._sweep_step(module._key(network, settings, "float32", None), make)
 
@@ -217,8 +219,8 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the loop take captured steps."""
 
     def step(model: torch.nn.Module, settings: Train, loss: Any, precision: str, class_weights: Any, say: Callable[[str], None]) -> CapturedStep:
-        made = captured(model, settings, loss, precision, class_weights, Again(), say)
-        made.lend(model, settings)
+        made = captured(model, settings, loss, precision, class_weights, Again)
+        made.lend(model, settings, say)
         return made
 
     monkeypatch.setattr(loop, "step_for", step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -50,9 +51,9 @@ def markdown(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """Return the table as CSV (RFC 4180, with plain line ends)."""
+    """Return the table as CSV (RFC 4180, with plain line ends); a minus before a number is the sign that programs read."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(_flat(row, str) for row in (table.headings, *table.rows))
+    csv.writer(out, lineterminator="\n").writerows(_flat(row, _for_programs) for row in (table.headings, *table.rows))
     return out.getvalue().rstrip("\n")
 
 
@@ -66,6 +67,10 @@ def latex(table: Table) -> str:
 def _flat(cells: Sequence[str], write: Callable[[str], str]) -> list[str]:
     """Return cells without line ends, each written for its format."""
     return [write(" ".join(visible(cell).split("\n"))) for cell in cells]
+
+
+def _for_programs(cell: str) -> str:
+    return re.sub(r"−(?=[\d.])", "-", cell)
 
 
 def _for_markdown(cell: str) -> str:

@@ -43,6 +43,7 @@ def view(ladder: Ladder, rows: Rows) -> dict[str, Any]:
         "to_come": [step.name for step in ladder.plan.steps[len(ladder.steps) :]],
         "copies": copies(table(ladder)),
         "metric": metric,
+        "unit": "points" if share else "",
         "settings": [(name, _shown(value)) for name, value in {**ladder.plan.settings, **ladder.settings}.items()],
         "changed": set(ladder.settings),
         "runs": RUNS,
@@ -161,7 +162,7 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
         "axis": (_tick(limits[0], share), _tick(limits[1], share)) if limits else None,
         "band": None if not limits or not shaded else (_place(shaded[0], limits), _place(shaded[1], limits)),
         "start": _place(mean(step.start), limits) if limits and step.start.values else None,
-        "curves": [_curves(one, share, rows) for one in measured],
+        "curves": [_curves(one, rows) for one in measured if one.same_how != "recipe"],
     }
 
 
@@ -216,7 +217,7 @@ def _outcome(step: LadderStep, one: Candidate, found: Difference | None) -> str:
     return said or ("" if one.name == START or one.same_as else "not decided")
 
 
-def _curves(one: Candidate, share: bool, rows: Rows) -> dict[str, Any]:
+def _curves(one: Candidate, rows: Rows) -> dict[str, Any]:
     """Return the training curves of all runs of a candidate."""
     lines: dict[str, list[figures.Trace]] = {"accuracy": [], "loss": []}
     for run in one.runs:
@@ -252,19 +253,24 @@ def _cells(ladder: Ladder, step: LadderStep, one: Candidate) -> dict[str, str]:
         "step": f"{step.number} {step.name}",
         "candidate": one.name,
         "seeds": str(len(one.values)),
-        name_text(ladder.plan.metric): value_text(mean(one), share) if one.values else "",
-        f"deviation over seeds{unit}": "" if spread is None else f"{spread * 100:.2f}" if share else decimal(spread, 3),
+        f"{name_text(ladder.plan.metric)}{' (%)' if share else ''}": _bare(mean(one), share) if one.values else "",
+        f"deviation over seeds{unit}": "" if spread is None else _bare(spread, share),
         f"difference{unit}": "" if found is None else signed_text(sign * found.estimate, share),
         "low": low,
         "high": high,
-        "level": "" if found is None else level_text(found.level),
+        "level (%)": "" if found is None else f"{found.level * 100:.4g}",
         "covers": "" if found is None else found.covers,
         "outcome": _outcome(step, one, found),
         "parameters": "" if one.parameters is None else str(one.parameters),
         "operations": "" if one.flops is None else str(one.flops),
-        "macro F1": "" if one.macro_f1 is None else value_text(one.macro_f1, True),
+        "macro F1 (%)": "" if one.macro_f1 is None else _bare(one.macro_f1, True),
         "gap (points)": "" if one.gap is None else signed_text(one.gap, True),
     }
+
+
+def _bare(value: float, share: bool) -> str:
+    """Write a number whose unit stands in its heading."""
+    return f"{value * 100:.2f}" if share else decimal(value)
 
 
 def _tick(value: float, share: bool) -> str:

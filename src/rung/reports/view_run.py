@@ -26,11 +26,15 @@ def _facts(report: ReportInput) -> list[str]:
     parameters = sum(row.parameters for row in report.layers)
     seconds = sum(float(t["train_s"]) + float(t["evaluate_s"]) for t in report.times) + (report.setup_s or 0)
     images = sum(sum(counts.values()) for counts in report.part_counts().values())
+    if report.members and report.members.averaged == "probabilities":
+        network = f"ensemble of {len(report.members.members)} networks"
+    else:
+        network = report.recipe.network.kind.upper() if report.recipe.network.kind != "own" else "own network"
     facts = [
         plural(images, "image"),
         plural(len(report.classes), "class", "classes"),
         f"{width} × {height} pixels, {'grey' if channels == 1 else 'colour'}",
-        f"{report.recipe.network.kind.upper() if report.recipe.network.kind != 'own' else 'own network'}, {plural(parameters, 'parameter')}",
+        f"{network}, {plural(parameters, 'parameter')}",
     ]
     if report.rows:
         facts.append(f"{plural(len(report.rows), 'epoch')}{f' in {duration(seconds)}' if report.times else ''}")

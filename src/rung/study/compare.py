@@ -260,7 +260,8 @@ def _notes(entries: Sequence[Entry], groups: Sequence[Group], part: str) -> Iter
         yield f"These are test scores of openings {', '.join(map(str, openings))}: choosing by them makes the chosen one's score too good."
     single = [group.name for group in groups if len(group.runs) == 1]
     if len(groups) > 1 and single:
-        yield f"{listing(single)} {'has' if len(single) == 1 else 'have'} one seed: what another training would give is not in the intervals."
+        alone = "is a single run" if len(single) == 1 else "are single runs"
+        yield f"{listing(single)} {alone}: what another training would give is not in the intervals."
 
 
 @dataclass(frozen=True)

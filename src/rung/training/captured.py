@@ -53,11 +53,12 @@ class CudaGraphs(Recorder):
     """Captures graphs that share their memory: one is done before the next begins, and what they give is copied before that."""
 
     def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
     def run(self, body: Body) -> Outcome:
-        outside = torch.cuda.current_stream(self._stream.device)
+        outside = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(outside)
         with torch.cuda.stream(self._stream):  # a backward pass may look for its gradients in the stream in which the first one ran
             outcome = body()
@@ -66,7 +67,7 @@ class CudaGraphs(Recorder):
 
     def record(self, body: Body) -> Body:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+        with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
             outcome = body()
 
         def replay() -> Outcome:
@@ -90,23 +91,29 @@ class CapturedStep(Step):
     """Steps of a network of their own, on tensors that stay where they are.
 
     `lend` gives the network of a training the memory of this one, so that the same graphs serve one training after another; `end` ends that.
-    say(sentence) hears why graphs are not used after all.
+    recorder: makes what captures, anew where graphs have to go, for memory that graphs shared cannot be shared again.
     """
 
     every = READ_EVERY
 
-    def __init__(self, work: Work, recorder: Recorder, say: Callable[[str], None]) -> None:
+    def __init__(self, work: Work, recorder: Callable[[], Recorder]) -> None:
         self.work = work
-        self.say = say
-        self._recorder = recorder
-        self._recording = True
+        self._make_recorder = recorder
+        self._recorder = recorder()
+        self._trouble = ""
         self._places: dict[Hashable, _Place] = {}
         self._borrower: nn.Module | None = None
+        self._say: Callable[[str], None] = lambda sentence: None
         tensor_rates(work.optimizers)
 
-    def lend(self, model: nn.Module, settings: Train) -> None:
-        """Give a network of the same kind this memory, with its own values in it, and begin the optimizers anew, with what these settings change."""
-        self._borrower = model
+    def lend(self, model: nn.Module, settings: Train, say: Callable[[str], None]) -> None:
+        """Give a network of the same kind this memory, with its own values in it, and begin the optimizers anew, with what these settings change.
+
+        say(sentence) hears why graphs are not used, if they are not.
+        """
+        self._borrower, self._say = model, say
+        if self._trouble:
+            say(self._trouble)
         for theirs, ours in zip(_tensors(model), _tensors(self.work.model), strict=True):
             ours.data.copy_(theirs.data)
             theirs.data = ours.data
@@ -126,7 +133,9 @@ class CapturedStep(Step):
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         super().restore(tensors, state)
         tensor_rates(self.work.optimizers)
-        self._places.clear()  # the optimizers' state lies elsewhere now
+        if self._places:  # the optimizers' state lies elsewhere now
+            self._places.clear()
+            self._recorder = self._make_recorder()
 
     def take(self, batch: Batch, rate: float) -> Taken:
         set_rate(self.work.optimizers, rate)
@@ -137,7 +146,7 @@ class CapturedStep(Step):
         place = self._places[shapes]
         for ours, theirs in zip(_parts(place.batch), _parts(batch), strict=True):
             ours.copy_(theirs)
-        if self._recording and place.replay is None and place.came >= _FIRST_STEPS:
+        if not self._trouble and place.replay is None and place.came >= _FIRST_STEPS:
             place.replay = self._recorded(place.batch)
         place.came += 1
         found, losses = place.replay() if place.replay else self._recorder.run(lambda: self._body(place.batch))
@@ -151,13 +160,13 @@ class CapturedStep(Step):
         return numbers(losses, answers, batch.labels, value, norm), losses.detach()
 
     def _recorded(self, batch: Batch) -> Body | None:
-        """Return what repeats the step of the batch in this place, or None, now and from now on, where it cannot be captured."""
+        """Return what repeats the step of the batch in this place, or None where it cannot be captured, which is not tried again."""
         try:
             with _capturable(self.work.optimizers):
                 return self._recorder.record(lambda: self._body(batch))
         except RuntimeError as error:  # CUDA's errors, also of memory
-            self._recording = False
-            self.say(_slower(f"capturing it failed ({str(error).strip().partition(chr(10))[0]})"))
+            self._trouble = _slower(f"capturing it failed ({str(error).strip().partition(chr(10))[0]})")
+            self._say(self._trouble)
             return None
 
 
@@ -178,16 +187,14 @@ def step_for(
     if plain or why:
         return PlainStep(Work.of(model, settings, loss, precision, class_weights), guarded=plain)
     key = _key(model, settings, precision, class_weights)
-    step = _sweep_step(key, lambda: captured(model, settings, loss, precision, class_weights, CudaGraphs(device), say))
-    step.lend(model, settings)
+    step = _sweep_step(key, lambda: captured(model, settings, loss, precision, class_weights, lambda: CudaGraphs(device)))
+    step.lend(model, settings, say)
     return step
 
 
-def captured(
-    model: nn.Module, settings: Train, loss: Loss, precision: str, class_weights: Tensor | None, recorder: Recorder, say: Callable[[str], None]
-) -> CapturedStep:
+def captured(model: nn.Module, settings: Train, loss: Loss, precision: str, class_weights: Tensor | None, recorder: Callable[[], Recorder]) -> CapturedStep:
     """Return steps for networks of this kind, on a copy of it."""
-    return CapturedStep(Work.of(copy.deepcopy(model), settings, loss, precision, class_weights), recorder, say)
+    return CapturedStep(Work.of(copy.deepcopy(model), settings, loss, precision, class_weights), recorder)
 
 
 def obstacle(model: nn.Module, settings: Train) -> str:
