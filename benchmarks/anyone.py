@@ -24,6 +24,7 @@ from PIL import Image
 from scipy import stats
 
 import rung
+from benchmarks.budgets import NOTHING_OWN
 from benchmarks.marked import between
 from rung.data.imageset import TEST, TRAIN, ImageSet
 from rung.pipeline import execute
@@ -35,7 +36,6 @@ from rung.training.journal import NoJournal
 HERE = Path(__file__).parent
 ROWS = HERE / "anyone.jsonl"
 SIDE: Final = 224
-_NONE: Final = {"network": None, "loss": None, "metrics": (), "augmentations": (), "callbacks": ()}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def trained(name: str, recipe: str, seed: int, part: str, data: str) -> dict[str
     """Train for the kind's minutes and answer one part; returns the row."""
     kind = KINDS[name]
     settings = {"seed": seed, "compute.threads": 1, **kind.settings}
-    prepared = ready(data, recipe, settings, _NONE, None, lambda sentence: None, classes=None, size=None, grey=False, minutes=kind.minutes)
+    prepared = ready(data, recipe, settings, NOTHING_OWN, None, lambda sentence: None, classes=None, size=None, grey=False, minutes=kind.minutes)
     started = time.perf_counter()
     network, result = execute.fit(prepared, NoJournal())
     took = time.perf_counter() - started

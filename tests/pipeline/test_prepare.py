@@ -11,6 +11,7 @@ from rung import recipe as recipes
 from rung.data.imageset import TEST, TRAIN, VALIDATION
 from rung.data.load import load
 from rung.errors import RecipeError
+from rung.pipeline import prepare as module
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, prepare
 
@@ -97,3 +98,14 @@ def test_sizes_that_are_too_small_for_the_network_are_refused_before_the_trainin
     with pytest.raises(RecipeError, match="halves the side 2 times, and the images have 4 pixels a side"):
         prepared(digits, {"network.kind": "fast", "network.filters": [8, 8], "augment.rising_sizes": [4, 8]})
     prepared(digits, {"network.kind": "fast", "network.filters": [8, 8], "augment.rising_sizes": [5, 8]})
+
+
+def test_of_many_training_images_some_are_scored_where_each_takes_several_views(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_TRAIN", 30)
+    one, several = prepared(digits, {}), prepared(digits, {"train.evaluation_views": "shift", "seed": 3, "split.seed": 0})
+    assert len(one.part("train")) == len(one.splits.train) > 30
+    rows = several.scored("train")
+    assert len(several.part("train")) == len(set(rows.tolist())) == 30
+    assert set(rows.tolist()) <= set(several.splits.train.tolist())
+    assert np.array_equal(rows, prepared(digits, {"train.evaluation_views": "shift", "seed": 4, "split.seed": 0}).scored("train"))
+    assert len(several.part("validation")) == len(several.splits.validation)

@@ -21,6 +21,7 @@ from rung.errors import DataError, RecipeError, ResourceError
 from rung.recipe import Pixels
 
 AUTO_SIZE = 64
+_SUMMED = 2**21  # values summed at once: they stay near the processor
 _CHUNK = 2**24  # values worked on at once, so that a large set needs little memory beside itself
 
 
@@ -117,7 +118,7 @@ def measure(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> tuple
     if not len(rows):
         raise DataError("there are no rows to measure mean and deviation on")
     _, height, width, channels = images.shape
-    step = max(1, _CHUNK // (height * width * channels))
+    step = max(1, _SUMMED // (height * width * channels))
     total, squares = torch.zeros((2, channels), dtype=torch.int64)
     for start in range(0, len(rows), step):
         values = torch.from_numpy(images[rows[start : start + step]]).flatten(1).to(torch.int32)  # places added up over images first: ten times as fast

@@ -18,6 +18,7 @@ from rung.errors import RunError
 from rung.store.atomic import read_bytes, reason, write_bytes
 from rung.store.headers import header
 
+MOST_TRAIN: Final = 10_000  # training images that are answered where each is answered by several views
 _DTYPES: Final = {"digests": "int64", "labels": "int64", "logits": "float32", "rows": "int64"}
 
 

@@ -23,7 +23,7 @@ from rung.pipeline import execute, pictures, reporting
 from rung.pipeline.execute import Scoring
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.predicting import trained_network
-from rung.pipeline.prepare import Prepared
+from rung.pipeline.prepare import Prepared, with_train
 from rung.recipe import Augment, OwnNetwork, Recipe, Train, flat
 from rung.store import atomic
 from rung.store.run import Run
@@ -139,7 +139,7 @@ def _averaged(networks: Sequence[nn.Module], prepared: Prepared) -> nn.Module:
     network.to(prepared.device())
     train = prepared.splits.train
     shuffled = train[keys.permutation(prepared.recipe.seed, "settle norms", 0, len(train))]
-    batches = replace(prepared, splits=replace(prepared.splits, train=shuffled)).part("train")
+    batches = with_train(replace(prepared, splits=replace(prepared.splits, train=shuffled)), evaluation_views="one").part("train")
     with computing(prepared.recipe.compute):
         settle_norms(network, batches, prepared.recipe.compute.precision)
     return network

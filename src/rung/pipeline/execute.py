@@ -159,7 +159,7 @@ def _how_kept(prepared: Prepared) -> str:
 
 def predict_part(prepared: Prepared, network: nn.Module, part: str, scoring: Progress | None = None) -> Predictions:
     """Return the network's answers to one part, in evaluation mode; scoring(done, total) is called with images answered."""
-    rows, batches, asked = getattr(prepared.splits, part), prepared.part(part), itertools.count()
+    rows, batches, asked = prepared.scored(part), prepared.part(part), itertools.count()
 
     def tell() -> None:
         if scoring:

@@ -14,7 +14,7 @@ from rung.recipe import Recipe
 from rung.recipes import FOLLOWING
 from rung.recipes.facts import Facts
 
-_ROWS: Final = 3_000  # training images that mirroring is judged on: half of them are learnt from, half are asked about
+_ROWS: Final = 2_000  # training images that mirroring is judged on: half of them are learnt from, half are asked about
 _LOST: Final = 0.1  # of what a probe knows above chance: mirroring that costs more changes what images say
 
 

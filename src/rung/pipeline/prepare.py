@@ -29,6 +29,7 @@ from rung.data.twins import Twins
 from rung.data.twins_kept import kept_twins
 from rung.errors import DataError, RecipeError, did_you_mean
 from rung.evaluate.costs import parse_costs
+from rung.evaluate.predictions import MOST_TRAIN
 from rung.models.build import build, flops
 from rung.models.fast import FastCNN
 from rung.pipeline.own_parts import OwnParts, explained
@@ -73,9 +74,19 @@ class Prepared:
             network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], self.device())), self.recipe.pixels))
         return network
 
+    def scored(self, name: str) -> Rows:
+        """Return the rows of a part that are answered for its scores: all, but of train 10,000 at most where several views of each make that take long.
+
+        They are drawn without the seed: runs with the same parts answer the same ones.
+        """
+        rows: Rows = getattr(self.splits, name)
+        if name != "train" or self.recipe.train.evaluation_views == "one" or len(rows) <= MOST_TRAIN:
+            return rows
+        return np.sort(rows[keys.permutation(0, "scored rows", 0, len(rows))[:MOST_TRAIN]])
+
     def part(self, name: str) -> Batches:
-        """Return the rows of "train", "validation" or "test" as they are, without offline copies."""
-        rows = getattr(self.splits, name)
+        """Return the rows of "train", "validation" or "test" that are scored, as they are, without offline copies."""
+        rows = self.scored(name)
         return self._batches(held(self.images.images, rows, self.device()), self.images.labels[rows], rows)
 
     def training(self, count: int | None = None) -> Batches:

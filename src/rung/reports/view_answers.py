@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from rung.data.imageset import PARTS
+from rung.evaluate.predictions import MOST_TRAIN
 from rung.explain import mistakes
 from rung.reports import pictures, plots, tables
 from rung.reports.finding import LABELS
@@ -40,6 +41,12 @@ def _opening(report: ReportInput) -> dict[str, Any]:
     }
 
 
+def _drawn_note(report: ReportInput) -> str:
+    """Say that not all training images were answered, or nothing."""
+    drawn = report.recipe.train.evaluation_views != "one" and report.scores.get("train", {}).get("images") == MOST_TRAIN
+    return f"Of train {MOST_TRAIN:,} images at most are answered, the same for all seeds: several views of each are asked." if drawn else ""
+
+
 def _scores(report: ReportInput) -> dict[str, Any]:
     parts = [part for part in PARTS if part in report.scores]
     level = report.scores[report.shown_part]["level"]
@@ -49,6 +56,7 @@ def _scores(report: ReportInput) -> dict[str, Any]:
     return {
         "scores": report.scores,
         "scored_parts": parts,
+        "drawn_note": _drawn_note(report),
         "score_rows": tables.score_rows({part: report.scores[part] for part in parts}),
         "score_strip": Markup(strip),
         "sealed": sealed,
