@@ -123,8 +123,8 @@ class Search:
             return Trial(number, settings, "refused", None, 0, "", refused)
         key = self.resolve({**self.base, **settings}).key(self.search.seed)
         epochs = len(self.results.run(key).read_rows())
-        if frozen.state == TrialState.COMPLETE:
-            return Trial(number, settings, "finished", self.results.value(key), epochs, key)
+        if frozen.state == TrialState.COMPLETE and frozen.value is not None:
+            return Trial(number, settings, "finished", metric_named(self.search.plan.metric).sign * frozen.value, epochs, key)
         if frozen.state == TrialState.PRUNED:
             return Trial(number, settings, "pruned", None, epochs, key)
         return Trial(number, settings, "diverged", None, epochs, key, self.results.diverged(key))
