@@ -1,8 +1,10 @@
 """Runs beside each other: what is compared, what is refused, and the page."""
 
+import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from rung.reports import compare_findings, compare_page
 from rung.study import entry
 from rung.study.compare import Comparison, missed
 from tests.command import Rung, caller
+from tests.study.conftest import THIN
 
 FOUR = ["thin-0", "thin-1", "wide-0", "wide-1"]
 
@@ -160,6 +163,43 @@ def test_the_page_needs_nothing_else_and_escapes(few_runs: Path, tmp_path: Path)
     assert page.count("<svg") == 4
     assert "nan" not in page.lower().replace("nano", "")
     assert compare_page.render(found, missed(runs, found)) == page
+
+
+def test_many_classes_are_listed_by_what_changed_and_many_groups_begin_the_colours_again(found: Comparison) -> None:
+    classes = tuple(f"class {k}" for k in range(25))
+    change = np.zeros((25, 25))
+    change[3, 7], change[3, 3] = 4, -4
+    contrast = replace(found.contrasts[0], confusion=tuple(map(tuple, change.tolist())))
+    groups = tuple(replace(found.groups[0], name=f"g{k}", runs=(f"r{k}",), seeds=(0,), each=(found.groups[0].value,)) for k in range(10))
+    pairs = tuple(replace(contrast, first=a.name, second=b.name) for a, b in itertools.combinations(groups, 2))
+    logs = {f"r{k}": found.logs["thin-0"] for k in range(10)}
+    page = compare_page.render(replace(found, classes=classes, groups=groups, contrasts=pairs, logs=logs))
+    assert "class 3 → class 7" in page
+    assert 'class="confusion"' not in page
+    assert "37 more pairs" in page
+    assert "hue7" in page
+    assert "hue8" not in page
+
+
+def share(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    return float((probabilities.argmax(1) == labels).mean())
+
+
+def test_a_metric_of_ones_own_has_an_interval_over_seeds_only_and_must_be_the_same_code(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        rung.train("digits", "digits", settings=THIN | {"train.epochs": 1}, seed=seed, out=tmp_path, name=f"a-{seed}", metrics=[share])
+        shutil.copytree(tmp_path / f"a-{seed}", tmp_path / f"b-{seed}")
+        recipe, kept = tmp_path / f"b-{seed}" / "recipe.toml", tmp_path / f"b-{seed}" / "kept.json"
+        recipe.write_text(recipe.read_text().replace("batch_size = 16", "batch_size = 17"))
+        kept.write_text(kept.read_text().replace('"weights_sha256": "', '"weights_sha256": "other'))
+    (single,) = rung.compare(["a-0", "b-0"], out=tmp_path, metric="share").contrasts
+    assert (single.difference.low, single.difference.covers, single.better) == (None, "nothing", None)
+    found = rung.compare(["a-0", "a-1", "b-0", "b-1"], out=tmp_path, metric="share")
+    assert found.contrasts[0].difference.covers == "seeds"
+    assert "run more seeds" in next(compare_findings.differences(rung.compare(["a-0", "b-0"], out=tmp_path, metric="share")))
+    (tmp_path / "b-0" / "source" / "share.py").write_text("def share(p, y): return 0.0")
+    with pytest.raises(RunError, match="metric share: its code in a-0, other code in b-0"):
+        rung.compare(["a-0", "b-0"], out=tmp_path, metric="share")
 
 
 def test_the_command_prints_tables_and_writes_the_page(command: Rung, few_runs: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_each_job_is_done_once_and_a_diverged_one_stops_no_other(tmp_path: Path,
 
 
 def test_what_a_job_raises_is_raised_with_its_name(train: object) -> None:
-    with pytest.raises(DataError, match=r"^no such image$"):
+    with pytest.raises(DataError, match=r"^candidate 'a': no such image$"):
         run_jobs([job("a", "fail")], train, 1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"^candidate 'b': no such image$"):
         run_jobs([job("b", "fail")], train, 2)  # type: ignore[arg-type]

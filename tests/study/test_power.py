@@ -9,8 +9,9 @@ from scipy import stats
 from benchmarks.referee import simulations, worlds
 from rung.audit.power import paired
 from rung.errors import RunError
+from rung.study import power
 from rung.study.measured import Measured
-from rung.study.power import Estimate, Noise, chance_to_see, images_needed, noise_of, seeds_needed, smallest_difference
+from rung.study.power import Estimate, Noise, images_needed, noise_of, seeds_needed, smallest_difference
 from rung.study.referee import spending
 
 
@@ -39,18 +40,25 @@ def test_discordant_is_the_share_on_which_two_seeds_differ() -> None:
     assert found.images == 300
 
 
-def test_with_known_noise_the_power_is_the_t_tests() -> None:
-    freedom, bar = 4, stats.t.ppf(1 - spending(1, 0.05) / 2, 4)
-    expected = 1 - stats.nct.cdf(bar, freedom, 0.02 / 0.01 * math.sqrt(5 / 2))
-    assert chance_to_see(known(), 0.02, 5).value == pytest.approx(expected, abs=1e-3)
-    smallest = smallest_difference(known(), 5)
-    assert chance_to_see(known(), smallest.value, 5).value == pytest.approx(0.8, abs=1e-4)
+def power_of(difference: float, seeds: int, step: int = 1) -> float:
+    """The power of one candidate's paired t test where one score has a deviation of 0.01."""
+    return float(1 - stats.nct.cdf(stats.t.ppf(1 - spending(step, 0.05) / 2, seeds - 1), seeds - 1, difference / 0.01 * math.sqrt(seeds / 2)))
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 20])
+def test_with_known_noise_the_power_is_the_t_tests(seeds: int) -> None:
+    assert power_of(smallest_difference(known(), seeds).value, seeds) == pytest.approx(0.8, abs=1e-3)
+    assert power_of(smallest_difference(known(), seeds, step=3, power=0.5).value, seeds, step=3) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_seeds_needed_is_the_first_number_that_is_enough() -> None:
-    found = seeds_needed(known(), 0.01, candidates=3, step=2)
-    assert chance_to_see(known(), 0.01, int(found.value), candidates=3, step=2).value >= 0.8
-    assert chance_to_see(known(), 0.01, int(found.value) - 1, candidates=3, step=2).value < 0.8
+    needed = int(seeds_needed(known(), 0.01, step=2).value)
+    assert power_of(0.01, needed, step=2) >= 0.8 > power_of(0.01, needed - 1, step=2)
+    assert seeds_needed(known(), 0.01, candidates=3, step=2).value != needed
+
+
+def test_more_candidates_need_a_larger_difference_with_many_seeds() -> None:
+    assert smallest_difference(known(), 50, candidates=8).value > smallest_difference(known(), 50).value
 
 
 def test_a_small_pilot_asks_for_more_and_says_how_little_it_knows() -> None:
@@ -61,9 +69,8 @@ def test_a_small_pilot_asks_for_more_and_says_how_little_it_knows() -> None:
     assert needed.low < seeds_needed(known(few.deviation.value), 0.01).value < needed.value < needed.high
 
 
-def test_differences_beyond_doubt_have_power_1() -> None:
-    assert chance_to_see(known(), 10.0, 1_000).value == 1.0
-    assert chance_to_see(known(), 0.5, 50).value == 1.0
+def test_differences_beyond_doubt_and_beyond_reach() -> None:
+    assert np.all(power._power(np.array([1.0, 50.0, 1e6]), 1_000, 1, 0.03) == 1.0)
     assert seeds_needed(known(1e-9), 0.5).value == 2.0
     assert seeds_needed(known(), 1e-9).value == math.inf
 

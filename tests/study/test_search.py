@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,14 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_trials(tmp_path: Path) ->
     more, made = search(tmp_path / "parts", searching(trials=7))
     assert more.run().trials[:6] == expected.trials
     assert made.trained <= 1
+
+
+def test_a_trial_whose_run_was_deleted_keeps_its_score(tmp_path: Path) -> None:
+    before = search(tmp_path, searching(trials=1))[0].run().trials[0]
+    shutil.rmtree(tmp_path / "runs" / before.run)
+    again, made = search(tmp_path, searching(trials=1))
+    assert again.run().trials == (replace(before, epochs=0),)
+    assert made.trained == 0
 
 
 def test_a_trial_below_the_median_is_ended_early_unless_told_not_to(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def render(comparison: Comparison, missed: Sequence[Missed] = ()) -> str:
         "error_rows": [_error_row(one, one.errors) for one in comparison.contrasts if one.errors is not None],
         "confusions": [_confusion(comparison, contrast) for contrast in comparison.contrasts if contrast.confusion and contrast.first == _base(comparison)],
         "missed": [{"image": pictures.image_uri(one.image), "missed": one} for one in missed],
+        "missed_caption": _missed_caption(len(missed), len(comparison.wrong_in_all or ()), comparison),
         "wrong_in_all": len(comparison.wrong_in_all or ()),
         "settings": list(comparison.groups[0].settings),
         "one_value": lambda value: value_text(value, comparison.share),
@@ -66,6 +67,13 @@ def _facts(comparison: Comparison) -> list[str]:
         plural(len(comparison.classes), "class", "classes"),
         f"by {name_text(comparison.metric)}{', lower is better' if comparison.lower_is_better else ''}",
     ]
+
+
+def _missed_caption(shown: int, wrong: int, comparison: Comparison) -> str:
+    runs = sum(len(group.runs) for group in comparison.groups)
+    if shown == wrong:
+        return f"The {'image' if wrong == 1 else f'{wrong} images'} that all {runs} runs get wrong."
+    return f"{shown} of the {plural(wrong, 'image')} that all {runs} runs get wrong: those of which a run keeps a picture."
 
 
 def score_table(comparison: Comparison) -> Table:

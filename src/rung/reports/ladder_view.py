@@ -59,7 +59,8 @@ def verdict(ladder: Ladder) -> str:
     step, name = winner(ladder)
     share, metric = is_share(ladder.plan.metric), name_text(ladder.plan.metric)
     if step is None:
-        return f"Nothing was shown to be better than the start: {value_text(mean(decided[0].start), share)} {metric} on validation."
+        so_far = "" if ladder.ended else " so far"
+        return f"Nothing was shown to be better than the start{so_far}: {value_text(mean(decided[0].start), share)} {metric} on validation."
     kept = step.named(name)
     gain = signed_text(mean(kept) - mean(decided[0].start), share)
     where = f"{name}, of step {step.number}" + ("" if ladder.ended else ", so far")

@@ -93,6 +93,8 @@ class Executor:
                 diverged[job.key] = str(error)
             except Interrupted as error:
                 raise Interrupted(f"stopped; {AGAIN}", error.exit_code - 128) from None
+            except RungError as error:
+                raise _of(job, type(error).__name__, str(error)) from error
         return diverged
 
     def _aside(self, jobs: Sequence[Job], observe: Observe) -> dict[str, str]:
@@ -151,8 +153,7 @@ class Executor:
                 diverged[job.key] = message
                 return
             self._stop()
-            kind = getattr(errors, name, RunError)
-            raise (kind if isinstance(kind, type) and issubclass(kind, RungError) else RunError)(f"{job.label}: {message}")
+            raise _of(job, name, message)
 
     def _death(self, worker: _Worker, job: Job) -> RunError:
         code = worker.process.wait()
@@ -176,6 +177,12 @@ class Executor:
                 worker.process.wait()
             worker.connection.close()
         self._workers.clear()
+
+
+def _of(job: Job, name: str, message: str) -> RungError:
+    """Return the error of this name, which may have come from another process, with the job it is of."""
+    kind = getattr(errors, name, RunError)
+    return kind(f"{job.label}: {message}") if isinstance(kind, type) and issubclass(kind, RungError) else RunError(f"{job.label}: {message}")
 
 
 def run_jobs(jobs: Sequence[Job], train: Train, workers: int | None = None, observe: Observe = lambda job, step, steps: None) -> dict[str, str]:

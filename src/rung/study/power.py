@@ -66,23 +66,10 @@ def noise_of(pilot: Measured, *, level: float = 0.95) -> Noise:
     return Noise(n, pilot.mean, Estimate(deviation, low, high, level), discordant, images, pilot.share)
 
 
-def chance_to_see(noise: Noise, difference: float, seeds: int, *, candidates: int = 1, step: int = 1, level: float = 0.05) -> Estimate:
-    """Return the power: with which chance the referee calls a true `difference` > 0 better, with `seeds` a candidate, on the same images.
-
-    candidates, step, level: those of the ladder's step that is planned; all networks are taken to be as noisy as the pilot's. low: were the noise as
-    large as the pilot allows; high: as small.
-    """
-    _check(difference, seeds)
-    error = spending(step, level) / candidates
-    value = float(_power(difference / _noises(noise), seeds, candidates, error).mean())
-    low, high = (float(_power(np.array([difference / deviation]), seeds, candidates, error)[0]) for deviation in (noise.deviation.high, noise.deviation.low))
-    return Estimate(value, low, high, noise.deviation.level)
-
-
 def smallest_difference(noise: Noise, seeds: int, *, candidates: int = 1, step: int = 1, level: float = 0.05, power: float = 0.8) -> Estimate:
     """Return the smallest true difference that the referee calls better in `power` of trials with `seeds` a candidate, on the same images.
 
-    candidates, step, level: as for `chance_to_see`.
+    candidates, step, level: those of the ladder's step that is planned; all networks are taken to be as noisy as the pilot's.
     """
     _check(1.0, seeds)
     error = spending(step, level) / candidates
@@ -94,7 +81,7 @@ def smallest_difference(noise: Noise, seeds: int, *, candidates: int = 1, step: 
 def seeds_needed(noise: Noise, difference: float, *, candidates: int = 1, step: int = 1, level: float = 0.05, power: float = 0.8) -> Estimate:
     """Return how many seeds a candidate the referee needs to call a true `difference` better in `power` of trials, on the same images.
 
-    candidates, step, level: as for `chance_to_see`. Infinite from a million on.
+    candidates, step, level: as for `smallest_difference`. Infinite from a million on.
     """
     _check(difference, 2)
     error = spending(step, level) / candidates

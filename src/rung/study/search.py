@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FILE: Final = "search.json"
 TRIALS: Final = "trials.sqlite"
 _STARTUP: Final = 4  # finished trials before one is pruned
+_UNTOUCHED: Final = 3  # a trial is not ended in the first third of its epochs, which say little of a rate that climbs first
 _BEGUN_AS: Final = "begun as"
 _REFUSED: Final = "refused"
 
@@ -96,7 +97,7 @@ class Search:
         Raises: RunError if the folder holds another search; RecipeError for a budget too small for two seeds; what `Executor.run` raises.
         """
         told: tuple[str, ...] = ()
-        with opened(self.folder / TRIALS, self.search) as study:
+        with opened(self.folder / TRIALS, self.search, self.resolve(self.base).epochs // _UNTOUCHED) as study:
             for number in range(self.search.trials):
                 if self.done and not self._affordable():
                     budget = self.search.plan.budget_minutes
@@ -122,8 +123,8 @@ class Search:
             return Trial(number, settings, "refused", None, 0, "", refused)
         key = self.resolve({**self.base, **settings}).key(self.search.seed)
         epochs = len(self.results.run(key).read_rows())
-        if frozen.state == TrialState.COMPLETE:
-            return Trial(number, settings, "finished", self.results.value(key), epochs, key)
+        if frozen.state == TrialState.COMPLETE and frozen.value is not None:
+            return Trial(number, settings, "finished", metric_named(self.search.plan.metric).sign * frozen.value, epochs, key)
         if frozen.state == TrialState.PRUNED:
             return Trial(number, settings, "pruned", None, epochs, key)
         return Trial(number, settings, "diverged", None, epochs, key, self.results.diverged(key))
@@ -231,8 +232,8 @@ def last_step(found: Trials, results: Results) -> Plan:
 
 
 @contextlib.contextmanager
-def opened(path: Path, search: SearchPlan) -> Iterator[optuna.Study]:
-    """Open the trials of a search in its SQLite file, or begin them.
+def opened(path: Path, search: SearchPlan, untouched: int = 1) -> Iterator[optuna.Study]:
+    """Open the trials of a search in its SQLite file, or begin them; untouched: epochs that each trial is given before it may be ended.
 
     Raises: RunError if optuna is not installed, the file is damaged, or its trials are those of another search.
     """
@@ -243,7 +244,7 @@ def opened(path: Path, search: SearchPlan) -> Iterator[optuna.Study]:
     from sqlalchemy.exc import DatabaseError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP, n_warmup_steps=1) if search.prune else optuna.pruners.NopPruner()
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=_STARTUP, n_warmup_steps=untouched) if search.prune else optuna.pruners.NopPruner()
     storage = None
     try:
         storage = optuna.storages.RDBStorage(f"sqlite:///{path.absolute()}")
