@@ -14,6 +14,7 @@ import argparse
 import datetime
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ def trained(seed: int, folder: Path) -> Run:
     """Train one network of the pool, or find it trained."""
     run = Run(folder / f"seed-{seed}")
     if not atomic.exists(run.report):
+        shutil.rmtree(run.folder, ignore_errors=True)
         rung.train("digits", "digits", settings=THIN, seed=seed, out=folder, name=run.folder.name)
     return run
 

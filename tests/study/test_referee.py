@@ -13,6 +13,7 @@ from benchmarks.referee import simulations, worlds
 from rung.errors import RunError
 from rung.study.measured import Measured
 from rung.study.referee import compared, hopeless, judge, pooled, spending
+from rung.study.variance import image_share
 
 NOISE = np.array([0.004, -0.003, 0.001, -0.004, 0.002])
 
@@ -44,8 +45,11 @@ def test_all_steps_together_spend_the_level() -> None:
 
 
 def test_the_error_is_shared_among_the_candidates() -> None:
-    verdict = judge(start(), [network(str(number), 0.8 + number / 100, np.roll(NOISE, number)) for number in range(4)], step=2)
+    made = [network(str(number), 0.8 + number / 100, np.roll(NOISE, number)) for number in range(4)]
+    verdict = judge(start(), made, step=2)
     assert {difference.level for difference in verdict.differences} == {1 - spending(2, 0.05) / 4}
+    alone = compared(start(), made[3], pooled(start(), made), spending(2, 0.05) / 4)
+    assert (verdict.differences[3].low, verdict.differences[3].high) == (alone.low, alone.high)
     assert verdict.spent == spending(2, 0.05)
 
 
@@ -95,6 +99,10 @@ def test_with_images_the_interval_covers_both() -> None:
     first, second = (worlds.measured(name, scores) for name, scores in zip("ab", answers, strict=True))
     both = compared(first, second, pooled(first, [second]), 0.05)
     assert both.covers == "seeds and images"
+    share, moderated = image_share(answers[1] - answers[0]), (second.values - first.values).var(ddof=1)
+    of_seeds = max(moderated, share.least) / 5
+    freedom = (of_seeds + share.added) ** 2 / (of_seeds**2 / 4 + share.uncertainty)
+    assert both.high - both.estimate == pytest.approx(stats.t.ppf(0.975, freedom) * math.sqrt(of_seeds + share.added))
     one = compared(first.take([0]), second.take([0]), None, 0.05)
     differences = answers[1, 0] - answers[0, 0]
     assert (one.covers, one.seeds) == ("images", 1)
