@@ -57,7 +57,7 @@ TARGETS: Final = {
         94.0,
         {
             "network.filters": [64, 256, 256], "train.epochs": 9, "train.batch_size": 1000, "train.learning_rate": 0.2, "train.label_smoothing": 0.2,
-            "augment.rising_sizes": [24, 28, 32], "train.evaluation_batch_size": 2000,
+            "train.weight_decay": 0.13, "augment.rising_sizes": [24, 28, 32], "train.evaluation_batch_size": 2000,
         },
         at_once=(1, 2, 4),
         airbench=True,
@@ -67,8 +67,8 @@ TARGETS: Final = {
         96.0,
         {
             "network.filters": [128, 384, 512], "network.convolutions": 3, "train.epochs": 36, "train.batch_size": 1000, "train.learning_rate": 0.2,
-            "train.label_smoothing": 0.2, "augment.shift_pixels": 4.0, "augment.cutout_pixels": 12, "augment.rising_sizes": [24, 28, 32],
-            "train.evaluation_batch_size": 2000,
+            "train.weight_decay": 0.033, "train.label_smoothing": 0.2, "augment.shift_pixels": 4.0, "augment.cutout_pixels": 12,
+            "augment.rising_sizes": [24, 28, 32], "train.evaluation_batch_size": 2000,
         },
     ),
     "CIFAR-100 75 %": Target(
@@ -76,7 +76,7 @@ TARGETS: Final = {
         75.0,
         {
             "network.filters": [64, 256, 768], "train.epochs": 20, "train.batch_size": 1000, "train.learning_rate": 0.2, "train.label_smoothing": 0.2,
-            "augment.rising_sizes": [24, 28, 32], "train.evaluation_batch_size": 2000, "train.evaluation_views": "one",
+            "train.weight_decay": 0.06, "augment.rising_sizes": [24, 28, 32], "train.evaluation_batch_size": 2000, "train.evaluation_views": "one",
         },
     ),
 }  # fmt: skip

@@ -24,6 +24,7 @@ from rung.training.captured import Body, CapturedStep, Outcome, Recorder, captur
 from rung.training.journal import Interrupted, NoJournal, RunJournal
 from rung.training.loop import StepEnd
 from rung.training.losses import build_loss
+from rung.training.optimizers import optimizer_tensors
 from rung.training.steps import PlainStep, Work, read
 
 SMALL = Recipe(
@@ -152,6 +153,35 @@ def test_the_next_training_on_the_same_steps_is_as_if_on_steps_of_its_own(digits
     assert not torch.equal(first.head.weight, second.head.weight)
 
 
+def test_a_checkpoint_on_steps_that_have_graphs_puts_them_away(digits: Any) -> None:
+    """Its optimizer state lies elsewhere: what was recorded would move the old one."""
+    prepared, made = ready(digits), []
+
+    def recorder() -> Again:
+        made.append(Again())
+        return made[-1]
+
+    settings = prepared.recipe.train
+    step = captured(prepared.network(), settings, build_loss(settings), "float32", None, recorder)
+    model, plain = prepared.network(), prepared.network()
+    step.lend(model, settings, print)
+    unbroken = plain_of(plain, settings)
+    some = batches(prepared, 32)
+    for batch in some:
+        step.take(batch, 0.03125)
+    for batch in some[:4]:
+        unbroken.take(batch, 0.03125)
+    tensors, numbers = optimizer_tensors(unbroken.work.optimizers)
+    step.lend(model, settings, print)
+    model.load_state_dict(plain.state_dict())
+    step.restore(tensors, numbers)
+    for batch in some[4:]:
+        step.take(batch, 0.03125)
+        unbroken.take(batch, 0.03125)
+    assert [one.recorded for one in made] == [2, 2]
+    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in model.state_dict().items())
+
+
 def test_where_capturing_fails_steps_are_plain_and_it_is_said_once(digits: Any) -> None:
     prepared, said = ready(digits), []
     model = prepared.network()
@@ -198,7 +228,7 @@ def test_a_sweep_keeps_the_steps_of_the_last_kind_of_training(digits: Any) -> No
     assert steps(settings) is not steps(settings)
     with sweep():
         first = steps(settings)
-        same = {"learning_rate": 0.5, "epochs": 3, "schedule": "cosine", "momentum": 0.5, "ema_decay": 0.5, "batch_size": 8}
+        same = {"learning_rate": 0.5, "epochs": 3, "steps": 20, "schedule": "cosine", "momentum": 0.5, "ema_decay": 0.5, "batch_size": 8}
         assert all(steps(settings.model_copy(update={name: value})) is first for name, value in same.items())
         for name, value in {
             "label_smoothing": 0.1,
@@ -244,6 +274,7 @@ def test_a_training_of_captured_steps_is_that_of_plain_ones(digits: Any, options
     as_on_a_gpu(monkeypatch)
     network, result = fit(prepared, late, observe=seen.append)
     assert [step.step for step in seen] == list(range(1, 4 * prepared.training().steps(17) + 1))
+    assert [step.behind for step in seen[:9]] == [7, 6, 5, 4, 3, 2, 1, 0, 7]  # read at the end of each epoch of 8 steps
     assert result.kept_epoch == expected.kept_epoch
     for row, other in zip(plain.rows, late.rows, strict=True):
         assert {name: pytest.approx(value, rel=1e-3, abs=0.02 if "accuracy" in name else 1e-6) for name, value in row.items()} == other

@@ -31,7 +31,7 @@ Body = Callable[[], Outcome]
 _FIRST_STEPS: Final = 3  # of each shape are not captured: in them libraries choose algorithms and optimizers make their state
 # Settings that no graph holds: they act through the rate, which is a tensor, or beside the step. Muon's momentum is a tensor too.
 _FREE: Final = frozenset({
-    "epochs", "batch_size", "evaluation_batch_size", "evaluation_views", "learning_rate", "sampling", "schedule", "warmup_fraction", "step_epochs",
+    "epochs", "steps", "batch_size", "evaluation_batch_size", "evaluation_views", "learning_rate", "sampling", "schedule", "warmup_fraction", "step_epochs",
     "drop_factor", "plateau_patience", "minimum_rate", "ema_decay", "monitor", "early_stopping", "keep", "metrics", "callbacks",
 })  # fmt: skip
 

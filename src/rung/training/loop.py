@@ -43,11 +43,12 @@ class EpochEnd:
 
 @dataclass(frozen=True)
 class StepEnd:
-    """What an observer sees after each step: steps done and to do, and the step's loss."""
+    """What an observer sees after each step: steps done and to do, the step's loss, and how many later steps have been taken by now (on a GPU)."""
 
     step: int
     steps: int
     loss: float
+    behind: int = 0
 
 
 @dataclass
@@ -124,7 +125,7 @@ def train(
             progress.loss_sum += found.loss_sum
             progress.correct += found.correct
             if observe:
-                observe(StepEnd(number, steps_in_all, found.loss))
+                observe(StepEnd(number, steps_in_all, found.loss, progress.step - number))
         unread.clear()
 
     def save() -> None:
@@ -165,8 +166,9 @@ def train(
                 best = _copy(model.state_dict())
         if any([_asks_to_stop(callback, EpochEnd(epoch + 1, settings.epochs, row, model)) for callback in callbacks]):  # each is called
             progress.stopped = f"a callback stopped it after epoch {epoch + 1}"
+        times = {"epoch": epoch + 1, "train_s": trained - started, "evaluate_s": time.perf_counter() - trained, "images": progress.seen}
         progress.loss_sum, progress.correct, progress.seen = 0.0, 0, 0
-        journal.append(row, {"epoch": epoch + 1, "train_s": trained - started, "evaluate_s": time.perf_counter() - trained, "images": len(training)})
+        journal.append(row, times)
         journal.after_step(save)
     journal.finish(save)
     kept = {"best": best, "last": model.state_dict(), "averaged": average}[settings.keep]
