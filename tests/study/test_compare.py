@@ -14,7 +14,8 @@ import rung
 from rung.errors import RecipeError, RunError
 from rung.reports import compare_findings, compare_page
 from rung.study import entry
-from rung.study.compare import Comparison, missed
+from rung.study.compare import Comparison, missed, over_seeds
+from rung.study.metrics import metric_named
 from tests.command import Rung, caller
 from tests.study.conftest import THIN
 
@@ -200,6 +201,13 @@ def test_a_metric_of_ones_own_has_an_interval_over_seeds_only_and_must_be_the_sa
     (tmp_path / "b-0" / "source" / "share.py").write_text("def share(p, y): return 0.0")
     with pytest.raises(RunError, match="metric share: its code in a-0, other code in b-0"):
         rung.compare(["a-0", "b-0"], out=tmp_path, metric="share")
+
+
+def test_seeds_of_one_score_have_no_interval() -> None:
+    value = over_seeds(np.array([0.9, 0.9, 0.9]), 0.95, metric_named("accuracy"), True)
+    assert (value.value, value.low, value.covers) == (0.9, None, "nothing")
+    assert over_seeds(np.array([0.98, 1.0]), 0.95, metric_named("accuracy"), True).high == 1.0
+    assert (over_seeds(np.array([-3.0, 1.0]), 0.95, metric_named("own"), True).low or 0) < -3
 
 
 def test_the_command_prints_tables_and_writes_the_page(command: Rung, few_runs: Path, tmp_path: Path) -> None:

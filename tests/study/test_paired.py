@@ -67,6 +67,12 @@ def test_equal_answers_still_leave_a_difference_possible() -> None:
     assert not found.told_apart
 
 
+def test_runs_that_do_not_differ_from_seed_to_seed_are_sooner_coarse_than_certain() -> None:
+    value = Value(0.8, None, None, "nothing", LEVEL, "made up")
+    same = [Side((0, 1), np.array(values), value, 100) for values in ([0.8, 0.8], [0.9, 0.9])]
+    assert not difference(*same, LEVEL, same_images=True).told_apart
+
+
 def test_two_runs_that_are_all_right_are_not_told_apart() -> None:
     right = np.ones((2, 50))
     assert not difference(side(right), side(right), LEVEL, same_images=True).told_apart

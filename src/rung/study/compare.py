@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.errors import RunError
-from rung.evaluate.intervals import Value, t_interval
+from rung.evaluate.intervals import Value, t_interval, without_interval
 from rung.evaluate.metrics import Scores, confusion_table, score
 from rung.evaluate.predictions import Predictions
 from rung.store import atomic
@@ -84,8 +84,8 @@ class Comparison:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+        """Return plain values; the logs are those of the runs' metrics.jsonl and stay there."""
+        return {name: value for name, value in asdict(self).items() if name != "logs"}
 
 
 def compare(entries: Sequence[Entry], *, metric: str = "accuracy", part: str = "validation", anyway: bool = False, level: float = 0.95) -> Comparison:
@@ -194,7 +194,12 @@ def _group(group: Sequence[Entry], name: str, settings: Mapping[str, str], metri
 
 
 def over_seeds(values: Floats, level: float, metric: Metric, same_images: bool) -> Value:
-    """Return the mean of values (n,), one a seed, with Student's interval over seeds, of runs on other images over parts too; of a share it ends at 0 and 1."""
+    """Return the mean of values (n,), one a seed, with Student's interval over seeds, of runs on other images over parts too; of a share it ends at 0 and 1.
+
+    Where all are equal there is no interval: a coarse score says nothing of its spread.
+    """
+    if values.min() == values.max():
+        return without_interval(float(values[0]), level, "all seeds have the same score: too coarse to tell a spread")
     mean = t_interval(values, level, 0.0 if metric.name in METRICS else -np.inf)
     high = min(mean.high, 1.0) if mean.high is not None and is_share(metric.name) else mean.high
     return replace(mean, high=high, covers="seeds" if same_images else "seeds and parts")

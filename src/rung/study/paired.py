@@ -87,9 +87,11 @@ def difference(first: Side, second: Side, level: float, *, same_images: bool) ->
 
 
 def _student(estimate: float, spread: _Spread, level: float, covers: str) -> Interval:
+    """Return Student's interval; where nothing spreads at all the score is sooner coarse than certain, and nothing can be told, as the referee has it."""
     from scipy.special import stdtrit
 
-    half = float(stdtrit(spread.freedom, (1 + level) / 2)) * math.sqrt(spread.variance) if spread.variance else 0.0
+    variance = spread.variance or estimate**2
+    half = float(stdtrit(spread.freedom, (1 + level) / 2)) * math.sqrt(variance)
     return Interval(estimate, estimate - half, estimate + half, level, covers, paired=True)
 
 

@@ -26,7 +26,8 @@ Rights = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 Answer = Callable[[Images], npt.NDArray[np.int64]]
 
-_AT_ONCE: Final = 1_000  # images, so that memory does not grow with their number
+_AT_ONCE: Final = 2**24  # values of images, so that memory does not grow with their number and size
+_MOST_AT_ONCE: Final = 1_000  # images
 _FORM: Final = 1  # of robust.json
 LEVEL: Final = 0.95
 
@@ -136,8 +137,9 @@ def measure(
     labels, image_keys = predicted.labels[places], corruptions.keys_of(predicted.digests[places])
     right = {name: np.zeros((len(STRENGTHS), len(places)), dtype=bool) for name in CORRUPTIONS}
     done, total = 0, len(places) * len(STRENGTHS) * len(CORRUPTIONS)
-    for start in range(0, len(places), _AT_ONCE):
-        part_of = slice(start, start + _AT_ONCE)
+    step = max(1, min(_MOST_AT_ONCE, _AT_ONCE // max(images[:1].size, 1)))
+    for start in range(0, len(places), step):
+        part_of = slice(start, start + step)
         for name in CORRUPTIONS:
             for strength in STRENGTHS:
                 corrupted = corruptions.corrupt(images[part_of], image_keys[part_of], name, strength)
