@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rung.reports import ladder_findings as said
@@ -97,7 +98,7 @@ def test_what_could_not_be_told_names_the_likeliest_and_the_seeds_that_would_tel
         "Step 1, length 1: “3” and “4” could not be told from the start with 4 seeds each. The likeliest is “4”, +0.80 points "
         "(98.48 % interval over seeds and images: −0.70 to +2.30). If that is its true difference, "
     )
-    assert "seeds a candidate would show it." in sentence
+    assert "seeds a candidate would show it on these images." in sentence
     (small,) = sentences(said.unclear(ladder(step())))
     assert "“3” could not be told from the start with 4 seeds: its difference is +0.10 points (" in small
     assert "would show it" not in small, "a difference inside the margin does not matter"
@@ -111,7 +112,18 @@ def test_more_candidates_need_more_seeds() -> None:
     assert needed[0] is not None
     assert needed[1] is not None
     assert needed[0].value < needed[1].value
-    assert said.seeds_for(ladder(found), replace(found, start=candidate("start", 0.95, 0.95)), difference) is None, "no noise was seen"
+    quiet = replace(found, start=candidate("start", 0.95, 0.95), candidates=(candidate("4", 0.96, 0.96),))
+    assert said.seeds_for(ladder(found), quiet, difference) is None, "no noise was seen"
+
+
+def test_the_noise_of_a_step_is_pooled_and_counts_a_network_once() -> None:
+    found = step()
+    deviation, freedom = said.pooled_deviation(found) or (0.0, 0)
+    assert freedom == 9
+    assert deviation == pytest.approx(np.std([0.95, 0.96, 0.95, 0.96], ddof=1))
+    twice = replace(found, candidates=(*found.candidates, replace(found.candidates[0], name="5")))
+    assert (said.pooled_deviation(twice) or (0, 0))[1] == 9
+    assert said.pooled_deviation(replace(found, start=candidate("start", 0.9), candidates=())) is None
 
 
 def test_a_rule_of_another_kind_is_held_against_the_referee() -> None:

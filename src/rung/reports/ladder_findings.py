@@ -11,11 +11,10 @@ import numpy as np
 from rung.reports.finding import Finding
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import Candidate, Ladder, LadderStep
-from rung.study.measured import Measured
 from rung.study.metrics import metric_named
 from rung.study.noise import number_text
 from rung.study.plan import START
-from rung.study.power import Estimate, noise_of, seeds_needed
+from rung.study.power import Estimate, Noise, seeds_needed
 from rung.study.referee import Difference
 from rung.words import PERCENT, count, listing, plural, quoted
 
@@ -144,22 +143,38 @@ def unclear(ladder: Ladder) -> Iterator[Finding]:
         )
         needed = seeds_for(ladder, step, best)
         if needed is not None:
-            sentence += f" If that is its true difference, {number_text(needed)} seeds a candidate would show it."
+            sentence += f" If that is its true difference, {number_text(needed)} seeds a candidate would show it on these images."
         yield Finding("unclear", sentence, {"step": step.number, "names": [one.name for one in open_ones], "seeds": needed.value if needed else None})
 
 
 def seeds_for(ladder: Ladder, step: LadderStep, difference: Difference) -> Estimate | None:
     """Return how many seeds would show the difference that was found; None where it does not matter (inside the margin, or a worse one)."""
-    if difference.estimate <= ladder.plan.tie_margin:
+    noise = _noise(ladder, step)
+    if difference.estimate <= ladder.plan.tie_margin or noise is None:
         return None
-    start = step.start
-    if len(set(start.values)) < 2:
+    return seeds_needed(noise, difference.estimate, candidates=len(step.candidates), step=step.number, level=ladder.plan.level)
+
+
+def _noise(ladder: Ladder, step: LadderStep) -> Noise | None:
+    """Return the noise of a step's networks as one pilot of as many seeds as they know of it together; None where none was seen."""
+    from scipy.special import chdtri
+
+    found = pooled_deviation(step)
+    if found is None or found[0] == 0:
         return None
+    deviation, freedom = found
+    low, high = (deviation * math.sqrt(freedom / float(chdtri(freedom, tail))) for tail in (0.025, 0.975))
     sign = metric_named(ladder.plan.metric).sign
-    measured = Measured(
-        start.name, start.parameters or 0, start.flops or 0, start.seeds, sign * np.array(start.values, dtype=np.float64), share=is_share(ladder.plan.metric)
-    )
-    return seeds_needed(noise_of(measured), difference.estimate, candidates=len(step.candidates), step=step.number, level=ladder.plan.level)
+    return Noise(freedom + 1, sign * mean(step.start), Estimate(deviation, low, high, 0.95), None, 0, is_share(ladder.plan.metric))
+
+
+def pooled_deviation(step: LadderStep) -> tuple[float, int] | None:
+    """Return the standard deviation of a score over seeds, pooled over a step's networks, and its degrees of freedom; None where no network has two seeds."""
+    networks = {one.runs: np.array(one.values) for one in (step.start, *step.candidates) if len(one.values) > 1}  # one network under two names counts once
+    freedom = sum(len(values) - 1 for values in networks.values())
+    if not freedom:
+        return None
+    return math.sqrt(sum(float(((values - values.mean()) ** 2).sum()) for values in networks.values()) / freedom), freedom
 
 
 def rule(ladder: Ladder) -> Iterator[Finding]:

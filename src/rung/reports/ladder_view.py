@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rung.reports import ladder_figures as figures
 from rung.reports.copies import Table, copies
-from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, mean, step_sentences
+from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, mean, pooled_deviation, step_sentences
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import RUNS, Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
@@ -111,12 +111,11 @@ def band(step: LadderStep) -> tuple[float, float] | None:
     """
     from scipy.special import stdtrit
 
-    several = [np.array(one.values) for one in _measured(step) if len(one.values) > 1]
-    if not several or not step.start.values:
+    found = pooled_deviation(step)
+    if found is None or not step.start.values:
         return None
-    freedom = sum(len(values) - 1 for values in several)
-    variance = sum(float(((values - values.mean()) ** 2).sum()) for values in several) / freedom
-    half = float(stdtrit(freedom, (1 + _LEVEL) / 2)) * math.sqrt(2 * variance / len(step.start.values))
+    deviation, freedom = found
+    half = float(stdtrit(freedom, (1 + _LEVEL) / 2)) * deviation * math.sqrt(2 / len(step.start.values))
     return mean(step.start) - half, mean(step.start) + half
 
 
