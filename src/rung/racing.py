@@ -6,7 +6,6 @@ import datetime
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +20,12 @@ from rung.store import atomic
 if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
     from rung.data.split import Splits
-    from rung.pipeline.prepare import Prepared, Progress
+    from rung.pipeline.prepare import Progress
     from rung.study.bench import Bench, Trial
 
 FILE: Final = "bench.json"
 PAGE: Final = "bench.html"
 ARRAYS: Final = "data.npz"
-_PILOT_STEPS: Final = 40  # that are timed to see how many epochs fit
-_SHARE: Final = 0.95  # of the seconds that is planned with, for no two trainings are equally fast
 RECIPES: Final = ("fast", "default")
 
 # Trains one system with a seed.
@@ -150,42 +147,25 @@ def _peer_race(peer: Any, python: str, folder: Path, seconds: float, threads: in
 
 
 def _recipe_race(images: ImageSet, recipe: Any, settings: Mapping[str, Any], seconds: float, folder: Path, seed: int) -> tuple[str, Race]:
-    """Return a recipe's name and what trains it, for as many epochs as fit.
+    """Return a recipe's name and what trains it, for as many steps as fit into the seconds.
 
-    Raises: RecipeError or DataError where it does not fit the images.
+    Raises: RecipeError or DataError where it does not fit the images, or no step fits the seconds.
     """
     from rung import workbench
     from rung.pipeline.ready import ready
     from rung.study.bench import Trial, of_run
 
-    prepared = ready(images, recipe, {**settings, "seed": seed}, {}, None, lambda sentence: None, classes=None, size=None, grey=False)
-    name, epochs = prepared.recipe.name, _epochs_within(prepared, seconds)
+    fitted = {**settings, "seed": seed}
+    prepared = ready(images, recipe, fitted, {}, None, lambda sentence: None, classes=None, size=None, grey=False, minutes=seconds / 60)
+    name, train = prepared.recipe.name, prepared.recipe.train
+    steps = {"train.steps": train.steps, "train.epochs": train.epochs}
+    start = recipe if prepared.own.all() else prepared.recipe  # what follows the data and the time is found once, for all seeds
 
     def race(seed: int) -> Trial:
         try:
-            run = workbench.train(images, recipe, settings={**settings, "train.epochs": epochs}, seed=seed, out=folder / "runs")
+            run = workbench.train(images, start, settings={**settings, **steps}, seed=seed, out=folder / "runs")
         except DivergedError as error:
             return Trial(name, seed, (), problem=f"{name}: {error}")
         return of_run(run, name, seed)
 
     return name, race
-
-
-def _epochs_within(prepared: Prepared, seconds: float) -> int:
-    """Return how many epochs fit into the seconds, one at least, by timing a short training on some of the rows, the second time it is done."""
-    from rung.pipeline import execute
-    from rung.training.journal import NoJournal
-
-    recipe, rows = prepared.recipe, prepared.splits.train
-    some = rows[: _PILOT_STEPS * recipe.train.batch_size]
-    short = recipe.train.model_copy(update={"epochs": 1, "keep": "last", "schedule": "constant", "early_stopping": None})
-    pilot = replace(
-        prepared,
-        recipe=recipe.model_copy(update={"train": short}),
-        splits=replace(prepared.splits, train=some, validation=rows[:0]),
-        own=replace(prepared.own, metrics=(), callbacks=()),
-    )
-    for _ in range(2):
-        journal = NoJournal()
-        execute.fit(pilot, journal)
-    return max(1, int(_SHARE * seconds * len(some) / (journal.times[-1]["train_s"] * len(rows))))

@@ -176,7 +176,7 @@ def test_a_race_on_the_digits(peer: Path, tmp_path: Path) -> None:
     broken.write_text("import there_is_no_such_module")
     images, peers = rung.load("digits", settings={"data.per_class": 30}), [peer, f"{peer} --step 0.02", broken]
     found = rung.bench(
-        images, seconds=0.05, seeds=2, recipes=["digits"], peers=peers, threads=1, out=out,
+        images, seconds=1.0, seeds=2, recipes=["digits"], peers=peers, threads=1, out=out,
         staged=lambda done, total: asked.append((done, total)),
     )  # fmt: skip
     assert [(one.system, one.seed) for one in found.trials] == [
@@ -221,11 +221,11 @@ def test_what_cannot_race_is_refused_before_anything_is_written(
 
 def test_two_of_one_name_are_refused(peer: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="two of those that race are called peer: give one of them another name"):
-        rung.bench("digits", seconds=0.01, recipes=["digits"], peers=[peer, str(peer)], threads=1, out=tmp_path / "race")
+        rung.bench("digits", seconds=0.5, recipes=["digits"], peers=[peer, str(peer)], threads=1, out=tmp_path / "race")
 
 
 def test_the_command_says_what_each_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("digits", "--recipe", "digits", "--seconds", "0.01", "--seeds", "1", "--threads", "1")
+    words = ("digits", "--recipe", "digits", "--seconds", "0.5", "--seeds", "1", "--threads", "1")
     said = caller(monkeypatch, capsys)("bench", *words, "--out", tmp_path / "race")
     assert said.code == 0
     assert "No peer took part. A few are in `benchmarks/peers`" in said.out

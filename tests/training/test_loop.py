@@ -282,6 +282,9 @@ def test_steps_cut_the_last_epoch_short_and_end_the_schedule(digits: Any) -> Non
     assert [row["step"] for row in rows] == [steps_an_epoch, steps_an_epoch + 3]
     assert rows[-1]["learning_rate"] == pytest.approx(0.01 / 250_000)
     assert cut.stopped == f"all {steps_an_epoch + 3} steps were run"
+    journal = NoJournal()
+    fit(ready(digits, settings | {"train.steps": steps_an_epoch + 3}), journal)
+    assert [times["images"] for times in journal.times] == [len(ready(digits).training()), 3 * 17], "images trained on, not those of a whole epoch"
 
 
 def test_32_images_are_over_fitted(digits: Any) -> None:
