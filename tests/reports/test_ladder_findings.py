@@ -173,6 +173,18 @@ def test_a_step_says_what_was_tried_and_why_it_ended_so() -> None:
     assert said.step_sentences(ladder(empty), empty) == ["Not begun: 2 candidates to come."]
 
 
+def test_where_all_are_worse_the_nearest_is_named_with_its_interval() -> None:
+    worse = Difference("4", -0.02, -0.035, -0.005, "seeds", 0.9848, 4, "worse")
+    far = Difference("3", -0.05, -0.065, -0.035, "seeds", 0.9848, 2, "dropped")
+    found = step(kept="start", verdict="worse", reason="None is better.")
+    both, alone = (replace(found, verdict=Verdict("start", differences, "", 0.03)) for differences in ((far, worse), (worse,)))
+    assert said.step_sentences(ladder(both), both)[-1].replace("\u202f", " ") == (
+        "The nearest, “4”, differs by −2.00 points (98.48 % interval over seeds: −3.50 to −0.50)."
+    )
+    assert said.step_sentences(ladder(alone), alone)[-1].startswith("It differs by −2.00 points (")
+    assert not list(said._nearest(ladder(step()), step()))
+
+
 def test_of_many_names_the_first_stand_and_the_rest_are_counted() -> None:
     many = replace(step(), candidates=tuple(candidate(f"c{i}", 0.9) for i in range(20)))
     assert "Tried “c0”, “c1”, “c2”, “c3”, “c4” and 15 more against" in said.step_sentences(ladder(many), many)[0]

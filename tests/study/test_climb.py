@@ -202,6 +202,9 @@ def test_a_step_that_changes_the_images_pairs_them_by_what_they_are(world: World
 def test_images_that_differ_are_compared_where_both_have_them(world: World) -> None:
     found = size_step(world, np.arange(200, 200 + IMAGES))
     assert found.told == (f"The validation images differ: compared on the 200 that all have, of the start's {IMAGES}.",)
+    fall = read_ladder(world.folder).fall
+    assert fall is not None
+    assert fall.score == pytest.approx(np.mean(found.start.values)), "the scores of the ladder are those on all images"
     assert found.verdict is not None
     assert abs(found.verdict.differences[0].estimate) < 0.01
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rung import recipe as recipes
 from rung.data.batches import Batch, Batches
 from rung.data.load import load
 from rung.errors import DivergedError
+from rung.pipeline import minutes
 from rung.pipeline.execute import fit
 from rung.pipeline.own_parts import OwnParts, gather
 from rung.pipeline.prepare import Prepared, prepare
@@ -335,3 +337,18 @@ def test_images_augmented_ahead_are_those_augmented_step_by_step(digits: Any, se
         assert len(found) == len(wanted) > 4
         for batch, other in zip(found, wanted, strict=True):
             assert all(torch.equal(getattr(batch, part), getattr(other, part)) for part in ("images", "targets", "labels", "rows"))
+
+
+def test_steps_that_are_told_of_together_are_timed_apart(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by one a step, each step takes one; `--minutes` counts by that."""
+    as_on_a_gpu(monkeypatch)
+    taken: list[int] = []
+    take = CapturedStep.take
+
+    def counted(self: CapturedStep, batch: Batch, rate: float) -> Any:
+        taken.append(1)
+        return take(self, batch, rate)
+
+    monkeypatch.setattr(CapturedStep, "take", counted)
+    monkeypatch.setattr(minutes, "time", SimpleNamespace(perf_counter=lambda: float(len(taken))))
+    assert minutes._step_s(ready(digits), 8) == 1.0

@@ -233,7 +233,18 @@ def step_sentences(ladder: Ladder, step: LadderStep) -> list[str]:
     tried = f"Tried {_some([quoted(one.name) for one in step.candidates])} against the start, {metric} {value_text(mean(step.start), share)}"
     changed = f"{tried}{f', changing {step.field}' if step.field else ''}: {plural(len(step.start.seeds), 'seed')} each."
     beside = [f"The referee: {step.verdict.reason}"] if step.verdict and step.reason != step.verdict.reason else []
-    return [changed, step.reason, *beside, *step.told]
+    return [changed, step.reason, *beside, *_nearest(ladder, step), *step.told]
+
+
+def _nearest(ladder: Ladder, step: LadderStep) -> Iterator[str]:
+    """Yield how far the best candidate lies below the start, where all are worse."""
+    found = step.verdict.differences if step.verdict else ()
+    if not found or {one.verdict for one in found} - {"worse", "dropped"}:
+        return
+    share, sign = is_share(ladder.plan.metric), metric_named(ladder.plan.metric).sign
+    best = max(found, key=lambda one: one.estimate)
+    away = f"{signed_text(sign * best.estimate, share)}{' points' if share else ''} ({difference_range(best, sign, share)})"
+    yield f"{'It' if len(found) == 1 else f'The nearest, {quoted(best.name)},'} differs by {away}."
 
 
 def difference_range(found: Difference, sign: float, share: bool) -> str:

@@ -110,7 +110,7 @@ class Climb:
                 verdict = referee.judge(measured[0], measured[1:], step=number, level=self.plan.level, tie_margin=self.plan.tie_margin)
                 full = [one for one in (start, *alive) if not one.dropped]
                 decision = rules.decide(self.plan.rule, [self.results.standing(one) for one in full], verdict, self.plan.tie_margin, self.base)
-                judged = Decided(measured[0], tuple(measured[1:]), decision.kept)
+                judged = self._decided(start, alive, decision.kept) if shared is not None else Decided(measured[0], tuple(measured[1:]), decision.kept)
         records = [self.results.candidate(one) for one in entrants]
         done = LadderStep(
             number=number,
@@ -243,6 +243,11 @@ class Climb:
                 one.same_as, one.same_how = twin.name, "weights"
                 told.append(f"{quoted(one.name)} gave the very weights and answers of {quoted(twin.name)} with every seed: what it changes does nothing here.")
         return told
+
+    def _decided(self, start: Entrant, alive: Sequence[Entrant], kept: str) -> Decided:
+        """Return the decision with the scores on all images of each, by which steps hang together: what a step was compared on is its own affair."""
+        whole = [replace(self.results.measured(one), images=None) for one in (start, *alive)]
+        return Decided(whole[0], tuple(whole[1:]), kept)
 
     def _comparable(self, start: Entrant, others: list[Entrant]) -> tuple[Digests | None, list[Entrant], list[str]]:
         """Return the validation images that the start and the candidates are compared on, None for all; the candidates that can be; and what is to be said.
