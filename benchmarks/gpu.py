@@ -238,10 +238,10 @@ def main(words: Sequence[str] | None = None) -> int:
                 print(json.dumps(new), flush=True)
                 if not asked.tiny:
                     atomic.append_line(ROWS, new)
+        if not asked.tiny:  # after each target: a later one may fail
+            between("gpu", table(atomic.read_lines(ROWS).rows))
     if asked.tiny:
         print(table(made))
-    else:
-        between("gpu", table(atomic.read_lines(ROWS).rows))
     return 0
 
 

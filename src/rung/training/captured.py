@@ -112,6 +112,7 @@ class CapturedStep(Step):
         say(sentence) hears why graphs are not used, if they are not.
         """
         self._borrower, self._say = model, say
+        self.work.model.train()
         if self._trouble:
             say(self._trouble)
         for theirs, ours in zip(_tensors(model), _tensors(self.work.model), strict=True):
