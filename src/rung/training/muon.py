@@ -37,7 +37,7 @@ class Muon(torch.optim.Optimizer):
 
     learning_rate: size of a step in the spectral norm; momentum: 0..1, a moving average; weight_decay: decoupled, times the rate. A group's "lr" and
     "momentum" may be tensors, float32 (), which are read on their device: a captured step then follows them.
-    dtype: of the Newton-Schulz steps; bfloat16 suffices (Jordan).
+    The Newton-Schulz steps run in bfloat16 on a GPU and in float32 on a processor, unless `dtype` says otherwise.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         nesterov: bool = True,
         weight_decay: float = 0.0,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(params, {"lr": learning_rate, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay})
         self._dtype = dtype
@@ -83,7 +83,7 @@ class Muon(torch.optim.Optimizer):
         directions = [gradient.lerp(average, momentum) for average, gradient in zip(averages, gradients, strict=True)] if nesterov else averages
         matrices = torch.stack([d.reshape(len(d), -1) for d in directions])
         rows, columns = matrices.shape[1:]
-        steps = orthogonal(matrices, self._dtype)
+        steps = orthogonal(matrices, self._dtype or (torch.bfloat16 if matrices.is_cuda else torch.float32))
         if weight_decay:
             for kernel in kernels:
                 kernel.mul_(1 - rate * weight_decay)

@@ -95,10 +95,9 @@ def parameter_kinds(model: nn.Module) -> dict[str, Kind]:
     return {name: kinds.get(id(parameter), "other") for name, parameter in model.named_parameters()}
 
 
-def build_optimizers(model: nn.Module, train: Train, precision: str = "float32") -> list[torch.optim.Optimizer]:
+def build_optimizers(model: nn.Module, train: Train) -> list[torch.optim.Optimizer]:
     """Return the optimizers that together update every trainable parameter, which must already be on its device.
 
-    precision: of the matrix products that muon makes, as in compute.precision.
     One for all names but muon, which brings an Adam (AdamW where there is weight decay) for what is not a hidden kernel: biases, norms,
     the first kernel and the last layer, as its authors advise. Weight decay acts on kernels only.
 
@@ -117,9 +116,7 @@ def build_optimizers(model: nn.Module, train: Train, precision: str = "float32")
     hidden = {name: p for name, p in named if kinds[name] != "other" and name not in outer}
     if not hidden:
         raise RecipeError("train.optimizer = 'muon' updates hidden kernels, and this network has none between its first and its last: use adamw")
-    muon = Muon(
-        hidden.values(), base, train.momentum or 0.0, bool(train.nesterov), train.weight_decay, torch.bfloat16 if precision == "bfloat16" else torch.float32
-    )
+    muon = Muon(hidden.values(), base, train.momentum or 0.0, bool(train.nesterov), train.weight_decay)
     muon.param_groups[0][_RATIO] = 1.0
     rest = _groups([(name, p) for name, p in named if name not in hidden], kinds, train, base, ADAM_RATIO_BESIDE_MUON)
     return [muon, _build(train, "adamw" if train.weight_decay else "adam", rest)] if rest else [muon]

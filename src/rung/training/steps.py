@@ -52,7 +52,7 @@ class Work:
     @staticmethod
     def of(model: nn.Module, settings: Train, loss: Loss, precision: str, class_weights: Tensor | None) -> Work:
         """Return the work of fitting this network; raises RecipeError where the optimizer or the penalty does not fit it."""
-        return Work(model, settings, loss, precision, class_weights, build_optimizers(model, settings, precision), penalised(model, settings))
+        return Work(model, settings, loss, precision, class_weights, build_optimizers(model, settings), penalised(model, settings))
 
     def losses(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return each image's loss, float32 (N,), times the weight of its class, and the answers (N,K)."""
