@@ -58,7 +58,7 @@ DEFAULTS: dict[str, dict[str, Defaults]] = {
 }
 # Momentum, and whether it is Nesterov's, of the optimizers that have them; None: they do not have it.
 MOMENTUM: dict[str, tuple[float, bool | None]] = {"sgd": (0.0, False), "rmsprop": (0.0, None), "muon": (0.95, True)}
-ADAM_RATIO_BESIDE_MUON = 0.05  # Adam's usual 0.001 beside Muon's usual 0.02
+ADAM_RATIO_BESIDE_MUON = 0.15  # 0.05 is Adam's usual 0.001 beside Muon's usual 0.02; this was better where both learn fast (LOG.md)
 CAPTURABLE = ("sgd", "adam", "adamw", "muon")  # whose rate may be a tensor, and whose steps a CUDA graph may hold
 _RATIO = "rate_ratio"
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -174,7 +174,7 @@ def _build(train: Train, name: str, groups: list[dict[str, Any]]) -> torch.optim
 
 
 def set_rate(optimizers: Sequence[torch.optim.Optimizer], rate: float) -> None:
-    """Set the main learning rate; each group keeps its own ratio to it (that of the Adam beside Muon is 0.05)."""
+    """Set the main learning rate; each group keeps its own ratio to it (that of the Adam beside Muon: ADAM_RATIO_BESIDE_MUON)."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             _put(group, "lr", rate * group[_RATIO])
