@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from rung.store.run import Run
 
 SAVED: Final = "what was saved stays"
+AGAIN: Final = f"{SAVED}: the same command goes on"
 
-# For the words of a process that is stopped: the run that it is at work on, None while that is still to come, SAVED where there is none to go on with;
+# For the words of a process that is stopped: the run that it is at work on, None while that is still to come, SAVED or AGAIN where there is none;
 # empty for a command that saves nothing.
 begun: list[Run | str | None] = []
 
@@ -50,4 +51,4 @@ def _what_stays() -> str:
     run = begun[-1]
     if run is None:
         return "; nothing was saved yet"
-    return f"; {SAVED}" if isinstance(run, str) else f"; {SAVED}; go on with: rung resume {run.folder}"
+    return f"; {run}" if isinstance(run, str) else f"; {SAVED}; go on with: rung resume {run.folder}"

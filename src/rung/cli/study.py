@@ -10,7 +10,7 @@ import typer
 
 from rung.cli.options import AsJson, Classes, Grey, Metric, Page, Part, RecipeName, Root, RunNames, Settings, Size, Sources, Workers, changed
 from rung.cli.runs import print_run
-from rung.cli.stopping import SAVED, begun
+from rung.cli.stopping import AGAIN, SAVED, begun
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def ladder(
 
     Started again it goes on. All lies in the folder ROOT/NAME: ladder.json, ladder.html, and the runs in runs/.
     """
-    begun.append(SAVED)
+    begun.append(AGAIN)
     from rung import display, studies
 
     with display.bars(quiet=as_json) as bars:
