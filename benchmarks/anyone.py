@@ -21,11 +21,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 from PIL import Image
-from scipy import stats
 
 import rung
 from benchmarks.budgets import NOTHING_OWN
 from benchmarks.marked import between
+from benchmarks.spreads import interval
 from rung.data.imageset import TEST, TRAIN, ImageSet
 from rung.pipeline import execute
 from rung.pipeline.ready import ready
@@ -110,13 +110,9 @@ def table(rows: list[dict[str, Any]]) -> str:
         if not seeds:
             continue
         gains = [fast[seed]["test"] - other[seed]["test"] for seed in seeds]
-        interval = ""
-        if len(seeds) > 1:
-            half = stats.t.ppf(0.975, len(seeds) - 1) * statistics.stdev(gains) / len(seeds) ** 0.5
-            interval = f"{statistics.mean(gains) - half:+.2f}..{statistics.mean(gains) + half:+.2f}"
         means = [f"{statistics.mean(found[seed]['test'] for seed in seeds):.2f}" for found in (fast, other)]
         took = ", ".join(f"{statistics.mean(found[seed]['train_s'] for seed in seeds):.0f}" for found in (fast, other))
-        cells = (name, f"{KINDS[name].minutes:g}", str(len(seeds)), *means, f"{statistics.mean(gains):+.2f}", interval, took)
+        cells = (name, f"{KINDS[name].minutes:g}", str(len(seeds)), *means, f"{statistics.mean(gains):+.2f}", interval(gains, sign="+"), took)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import rung
 from benchmarks.marked import between
 from benchmarks.segments import Trainer, rung_trainer
-from benchmarks.throughput import spread
+from benchmarks.spreads import spread
 from rung.store import atomic
 
 HERE = Path(__file__).parent

@@ -23,10 +23,10 @@ from typing import Any, Final
 import torch
 import torch._dynamo  # an import that the first optimizer makes: not charged, as others are not
 from safetensors.torch import save
-from scipy import stats
 
 import rung
 from benchmarks.marked import between
+from benchmarks.spreads import interval
 from rung.pipeline import execute
 from rung.pipeline.ready import ready
 from rung.store import atomic
@@ -81,14 +81,10 @@ def table(rows: list[dict[str, Any]]) -> str:
     for budget, settings, processor in dict.fromkeys((row["budget_s"], repr(row["settings"]), row["processor"]) for row in rows):
         found = [row for row in rows if (row["budget_s"], repr(row["settings"]), row["processor"]) == (budget, settings, processor)]
         tests = [row["test"] for row in found]
-        mean, interval = statistics.mean(tests), ""
-        if len(tests) > 1:
-            half = stats.t.ppf(0.975, len(tests) - 1) * statistics.stdev(tests) / len(tests) ** 0.5
-            interval = f"{mean - half:.2f}..{mean + half:.2f}"
         seconds = [f"{min(row[key] for row in found):.0f}..{max(row[key] for row in found):.0f}" for key in ("charged_s", "train_s", "test_s")]
         shown = ", ".join(f"{key} = {value}" for key, value in found[0]["settings"].items())
-        each = f"{mean:.2f} ({', '.join(map(str, tests))})"
-        lines.append("| " + " | ".join([str(budget), shown, str(len(found)), each, interval, *seconds, f"{processor}, {found[0]['threads']}"]) + " |")
+        each = f"{statistics.mean(tests):.2f} ({', '.join(map(str, tests))})"
+        lines.append("| " + " | ".join([str(budget), shown, str(len(found)), each, interval(tests), *seconds, f"{processor}, {found[0]['threads']}"]) + " |")
     return "\n".join(lines)
 
 

@@ -28,6 +28,7 @@ import torch
 from PIL import Image, features
 
 from benchmarks import photos
+from benchmarks.marked import between
 from rung.data.batches import Batches, OnDisk, resident
 from rung.data.blocks import IMAGE, RECORD
 from rung.data.found import Files
@@ -42,7 +43,6 @@ from rung.training.environment import environment
 
 HERE = Path(__file__).parent
 ROWS = HERE / "data.jsonl"
-START, END = "<!-- data -->", "<!-- /data -->"
 Row = dict[str, Any]
 
 
@@ -221,9 +221,7 @@ def main() -> None:
                 if not asked.small:
                     atomic.append_line(ROWS, row)
     if not asked.small:
-        page = HERE / "README.md"
-        before, _, rest = page.read_text().partition(START)
-        page.write_text(f"{before}{START}\n{table(atomic.read_lines(ROWS).rows)}\n{END}{rest.partition(END)[2]}")
+        between("data", table(atomic.read_lines(ROWS).rows))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import torch
 import rung
 from benchmarks.faults_planted import FAULTS, UNCHANGED, Fault
 from benchmarks.faulty import Sample, sample
+from benchmarks.marked import between
 from rung.audit.check import CheckReport
 from rung.audit.problem import Problem
 from rung.store import atomic
@@ -35,7 +36,6 @@ from rung.training.environment import environment
 
 HERE = Path(__file__).parent
 ROWS = HERE / "faults.jsonl"
-START, END = "<!-- faults -->", "<!-- /faults -->"
 SAMPLE: Final = "the sample"
 CLEAN: Final = (SAMPLE, "digits", "cifar10", "cifar100")
 _FOLDER: Final = "planted-"
@@ -170,9 +170,7 @@ def main() -> int:
         if asked.write:
             atomic.append_line(ROWS, row)
     if asked.write:
-        page = HERE / "README.md"
-        before, _, rest = page.read_text().partition(START)
-        page.write_text(f"{before}{START}\n{table(atomic.read_lines(ROWS).rows)}\n{END}{rest.partition(END)[2]}")
+        between("faults", table(atomic.read_lines(ROWS).rows))
     print(json.dumps({"looked_for": len(wanted), "missed": missed}))
     return 1 if missed else 0
 

@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from scipy import stats
 
 import rung
 from benchmarks.marked import between
 from benchmarks.segments import Trainer
+from benchmarks.spreads import interval
 from rung.data.imageset import TEST, TRAIN
 from rung.store import atomic
 from rung.training.process import usable_processors
@@ -205,15 +205,6 @@ def table(rows: list[dict[str, Any]]) -> str:
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
-
-
-def interval(values: list[float], digits: int) -> str:
-    """Return the t interval of the mean, or nothing for a single value."""
-    if len(values) < 2:
-        return ""
-    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    mean = statistics.mean(values)
-    return f"{mean - half:.{digits}f}..{mean + half:.{digits}f}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

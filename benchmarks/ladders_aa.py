@@ -24,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 
 import rung
+from benchmarks.marked import between
 from rung.evaluate.intervals import exact_bounds
 from rung.store import atomic
 from rung.store.run import Run
@@ -36,7 +37,6 @@ from rung.words import percent
 
 HERE = Path(__file__).parent
 ROWS = HERE / "ladders_aa.jsonl"
-BEGIN, END = "<!-- ladders-aa -->", "<!-- /ladders-aa -->"
 THIN: Final[dict[str, Any]] = {
     "train.epochs": 8,
     "train.learning_rate": 0.02,
@@ -125,10 +125,7 @@ def main() -> None:
     }
     print(row)
     atomic.append_line(ROWS, row)
-    page = HERE / "README.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{table(atomic.read_lines(ROWS).rows)}\n{END}{after}")
+    between("ladders-aa", table(atomic.read_lines(ROWS).rows))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes a table into its place in benchmarks/README.md."""
+"""Writes a table into its place in a page, benchmarks/README.md unless another is named."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "README.md"
 
 
-def between(name: str, text: str) -> None:
-    """Replace what stands between the marks `<!-- name -->` and `<!-- /name -->`."""
+def between(name: str, text: str, *pages: Path) -> None:
+    """Replace what stands between the marks `<!-- name -->` and `<!-- /name -->`. Raises: SystemExit where they are missing."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, found, rest = PAGE.read_text().partition(start)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise SystemExit(f"{PAGE} has no place for this table: write {start} and {end} where it belongs")
-    PAGE.write_text(f"{before}{start}\n{text}\n{end}{after}")
+    for page in pages or (PAGE,):
+        before, found, rest = page.read_text().partition(start)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise SystemExit(f"{page} has no place for this table: write {start} and {end} where it belongs")
+        page.write_text(f"{before}{start}\n{text}\n{end}{after}")

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
-
+from benchmarks.marked import between
+from benchmarks.spreads import interval
 from rung import recipe as recipes
 from rung.store import atomic
 from rung.store.run import Run, list_runs
@@ -31,7 +31,6 @@ REPORTED = {  # test accuracy in percent, as the authors give it
     "cnn_1": 66.66,
     "cnn_9": 81.51,
 }
-START, END = "<!-- systems -->", "<!-- /systems -->"
 
 
 def row(run: Run) -> dict[str, Any]:
@@ -77,14 +76,11 @@ def table(rows: list[dict[str, Any]]) -> str:
             continue
         tests = [r["test"]["value"] for r in found]
         mean = statistics.mean(tests)
-        interval = f"{found[0]['test']['low']}..{found[0]['test']['high']}, over images"
-        if len(found) > 1:
-            half = stats.t.ppf(0.975, len(tests) - 1) * statistics.stdev(tests) / len(tests) ** 0.5
-            interval = f"{mean - half:.2f}..{mean + half:.2f}, over seeds"
+        bounds = f"{interval(tests)}, over seeds" if len(found) > 1 else f"{found[0]['test']['low']}..{found[0]['test']['high']}, over images"
         epochs = ", ".join(f"{r['kept_epoch']} of {r['epochs']}" for r in found)
         seconds, speed = (", ".join(f"{r[key]:.0f}" for r in found) for key in ("train_s", "images_per_s"))
         cells = [
-            name, len(found), f"{statistics.mean(r['validation']['value'] for r in found):.2f}", f"{mean:.2f}", interval, REPORTED[name],
+            name, len(found), f"{statistics.mean(r['validation']['value'] for r in found):.2f}", f"{mean:.2f}", bounds, REPORTED[name],
             epochs, seconds, speed,
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
@@ -99,10 +95,7 @@ def main(root: Path) -> None:
             atomic.append_line(ROWS, new)
             rows.append(new)
             print(json.dumps(new))
-    page = HERE / "README.md"
-    before, _, rest = page.read_text().partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{START}\n{table(rows)}\n{END}{after}")
+    between("systems", table(rows))
 
 
 if __name__ == "__main__":

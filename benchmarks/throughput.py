@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 import rung
 from benchmarks.marked import between
 from benchmarks.segments import Trainer, rung_trainer
+from benchmarks.spreads import spread
 from rung.store import atomic
 
 HERE = Path(__file__).parent
@@ -74,11 +74,6 @@ def measured(asked: argparse.Namespace) -> list[dict[str, Any]]:
     return [
         {**about, "system": name, "precision": facts[name].get("precision", ""), "images_per_s": speeds[name], **facts[name]["versions"]} for name in running
     ]
-
-
-def spread(values: list[float], digits: int = 0) -> str:
-    """Write the median of some values and the lowest and highest of them."""
-    return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f}..{max(values):,.{digits}f})"
 
 
 def table(rows: list[dict[str, Any]]) -> str:

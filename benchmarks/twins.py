@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import Image
 
 import rung
+from benchmarks.marked import between
 from benchmarks.planted import KINDS
 from rung.data.imageset import TEST, TRAIN, ImageSet
 from rung.data.twins import Twins, find_twins, near_pairs
@@ -35,7 +36,6 @@ Rows = npt.NDArray[np.int64]
 
 HERE = Path(__file__).parent
 ROWS = HERE / "twins.jsonl"
-START, END = "<!-- twins -->", "<!-- /twins -->"
 PER_KIND = 60
 SEED = 0
 DRAWN, ON_A_SHEET = 200, 56
@@ -57,9 +57,7 @@ def main(arguments: list[str]) -> None:
         case _:
             sys.exit(str(__doc__))
     atomic.append_line(ROWS, row)
-    page = HERE / "README.md"
-    before, _, rest = page.read_text().partition(START)
-    page.write_text(f"{before}{START}\n{tables(atomic.read_lines(ROWS).rows)}\n{END}{rest.partition(END)[2]}")
+    between("twins", tables(atomic.read_lines(ROWS).rows))
 
 
 def recall(images: ImageSet) -> dict[str, Any]:

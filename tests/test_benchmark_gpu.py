@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import gpu, gpu_airbench, gpu_runs
+from benchmarks import gpu, gpu_airbench, gpu_runs, spreads
 
 STAND_IN = """
 import sys
@@ -93,7 +93,7 @@ def test_the_table_says_what_was_not_reached_and_what_was_not_captured() -> None
     assert lines[2] == "| CIFAR-10 94 % | rung | 2 | 94.20 | 92.93..95.47 | 1.100 | -0.171..2.371 | 12.5 | 1: 3,000 | NVIDIA X | 2.15.0 | 2026-11-21 |"
     assert "| rung (each step is slow) | 2 | 93.10, not reached |" in lines[3]
     assert "1: 3,000, 4: 6,500" in lines[3]
-    assert gpu.interval([1.0], 2) == ""
+    assert spreads.interval([1.0]) == ""
 
 
 def test_a_script_that_is_not_airbench_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_tables_have_a_place_in_the_page(monkeypatch: pytest.MonkeyPatch, tmp_pa
     page = tmp_path / "README.md"
     page.write_text(marked.PAGE.read_text())
     monkeypatch.setattr(marked, "PAGE", page)
-    for name in ("throughput", "at_once", "race"):
+    for name in ("throughput", "at_once", "race", "twins", "faults", "data", "systems", "ladders-aa", "referee"):
         marked.between(name, "a table")
         assert f"<!-- {name} -->\na table\n<!-- /{name} -->" in page.read_text()
     with pytest.raises(SystemExit, match="has no place for this table: write <!-- other -->"):

@@ -20,14 +20,14 @@ import numpy as np
 import scipy
 
 import rung
+from benchmarks.marked import PAGE, between
 from benchmarks.referee import simulations, worlds
 from rung.store import atomic
 from rung.words import percent, points
 
 HERE = Path(__file__).parent.parent
 ROWS = HERE / "referee.jsonl"
-PAGES = (HERE / "README.md", HERE.parent / "docs" / "statistics.md")
-START, END = "<!-- referee -->", "<!-- /referee -->"
+PAGES = (PAGE, HERE.parent / "docs" / "statistics.md")
 _COVERED: Final = ("found", "worst", "together")
 _INPUTS: Final = {
     *("simulation", "world", "asked", "rule", "steps", "candidates", "seeds", "racing", "ladders", "simulations", "pilots", "trials", "pilot_seeds"),
@@ -169,11 +169,7 @@ def main() -> None:
 
 def write_pages() -> None:
     """Write the tables of the last row of each simulation into the pages."""
-    text = shown(latest(atomic.read_lines(ROWS).rows))
-    for page in PAGES:
-        before, _, rest = page.read_text().partition(START)
-        _, _, after = rest.partition(END)
-        page.write_text(f"{before}{START}\n{text}\n{END}{after}")
+    between("referee", shown(latest(atomic.read_lines(ROWS).rows)), *PAGES)
 
 
 if __name__ == "__main__":
