@@ -94,9 +94,7 @@ _EXPECTED: Final[Mapping[str, Expected]] = {  # by argument, or by function.argu
     "workers": Expected("how many trainings at once, or None for as many as processors", lambda v: v is None or isinstance(v, int), RunError),
     "noise.data": Expected("the name or path of data, or a list of them", _paths, DataError),
     "noise.recipe": Expected("the name of a recipe, a recipe.toml, or file.py:function", _path, RecipeError),
-    "seeds": Expected(
-        "how many seeds, or a list of them", lambda v: isinstance(v, int) or (_several(v) and all(isinstance(one, int) for one in v)), RecipeError
-    ),
+    "seeds": Expected("how many seeds, or a list of them", _whole_or_several, RecipeError),
     "splits": Expected("how many other validation parts, or None", lambda v: v is None or isinstance(v, int), RecipeError),
     "difference": Expected("a difference to be seen, or None", lambda v: v is None or _number(v), RecipeError),
     "candidates": Expected("how many candidates a step has", lambda v: isinstance(v, int), RecipeError),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rung.reports.svg import Panel, document, segment, text
+from rung.reports.svg import Panel, circle, document, segment, text
+from rung.study.amounts import tick_text
 from rung.study.bench import Bench, Trial
-from rung.words import PERCENT, percent
+from rung.words import percent
 
 _COLOURS: Final = 6  # that the style tells apart; further systems begin anew
 _LETTER: Final = 6.6  # pixels of a letter, about
+_DOTS: Final = 60  # of a line; longer trainings are drawn without
 _ALONE: Final = """
 .plot { font: 12.5px -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 .paper { fill: #ffffff; } .plot text { fill: #1b1f24; } .plot .tick, .plot .name, .plot .mark { fill: #59626d; }
@@ -69,7 +71,7 @@ def _panel(bench: Bench) -> Panel | None:
 
 
 def _body(bench: Bench, panel: Panel) -> str:
-    body = panel.axes("seconds of training", "accuracy on the validation images", y_text=lambda value: f"{100 * value:g}{PERCENT}")
+    body = panel.axes("seconds of training", "accuracy on the validation images", y_text=tick_text)
     given = panel.x(bench.seconds)
     body += segment(given, panel.top, given, panel.bottom, "given") + text(given - 4, panel.top - 6, f"{bench.seconds:g} s", "mark", "end")
     kinds = colours(bench)
@@ -81,7 +83,7 @@ def _body(bench: Bench, panel: Panel) -> str:
 
 def _line(panel: Panel, trial: Trial, kind: str) -> str:
     points = [(epoch.seconds, epoch.accuracy) for epoch in trial.epochs]
-    dots = "".join(f'<circle class="dot {kind}" cx="{panel.x(x):.1f}" cy="{panel.y(y):.1f}" r="2.5"/>' for x, y in points) if len(points) <= 60 else ""
+    dots = "".join(circle(panel.x(x), panel.y(y), 2.5, f"dot {kind}") for x, y in points) if len(points) <= _DOTS else ""
     return panel.line([x for x, _ in points], [y for _, y in points], kind) + dots
 
 

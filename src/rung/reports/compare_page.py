@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,10 +14,10 @@ from rung.reports import compare_findings, pictures, several_figures
 from rung.reports.copies import Table, copies
 from rung.reports.html import environment
 from rung.reports.several_figures import Bar, Line, hue
-from rung.study.amounts import name_text, range_text, signed_text, value_text
+from rung.study.amounts import name_text, range_text, signed_text, signed_tick_text, tick_text, value_text
 from rung.study.compare import Comparison, Contrast, Missed
 from rung.study.overlap import SameErrors
-from rung.words import count, percent, plural, shorten
+from rung.words import PERCENT, count, percent, plural, shorten
 
 _MATRIX_CLASSES: Final = 20
 _CELLS: Final = 12  # changes of single cells that are listed
@@ -89,7 +90,7 @@ def score_table(comparison: Comparison) -> Table:
 
 
 def _plain(value: float, comparison: Comparison) -> str:
-    return value_text(value, comparison.share).rstrip("\u202f%")
+    return value_text(value, comparison.share).removesuffix(PERCENT)
 
 
 def difference_table(comparison: Comparison) -> Table:
@@ -110,7 +111,7 @@ def _scores(comparison: Comparison) -> str:
         singles = tuple(one.value for one in group.each if one.value is not None) if len(group.each) > 1 else ()
         bars.append(Bar(group.name, group.value.value or 0.0, group.value.low, group.value.high, place, singles))
     limits = (0.0, 1.0) if comparison.share else (-math.inf, math.inf)
-    return several_figures.strip(bars, name_text(comparison.metric), _tick(comparison), limits=limits)
+    return several_figures.strip(bars, name_text(comparison.metric), partial(tick_text, share=comparison.share), limits=limits)
 
 
 def _differences(comparison: Comparison) -> str:
@@ -119,23 +120,11 @@ def _differences(comparison: Comparison) -> str:
         for c in comparison.contrasts
     ]
     unit = ", in points" if comparison.share else ""
-    return several_figures.strip(bars, f"difference in {name_text(comparison.metric)}{unit}", _signed_tick(comparison), zero=True)
+    return several_figures.strip(bars, f"difference in {name_text(comparison.metric)}{unit}", partial(signed_tick_text, share=comparison.share), zero=True)
 
 
 def _place(comparison: Comparison, name: str) -> int:
     return next(place for place, group in enumerate(comparison.groups) if group.name == name)
-
-
-def _tick(comparison: Comparison) -> several_figures.Words:
-    return (lambda v: f"{v * 100:g}\u202f%") if comparison.share else (lambda v: f"{v:.4g}")
-
-
-def _signed_tick(comparison: Comparison) -> several_figures.Words:
-    def words(value: float) -> str:
-        shown = f"{abs(value) * 100:g}" if comparison.share else f"{abs(value):.4g}"
-        return shown if value == 0 else f"{'+' if value > 0 else '−'}{shown}"
-
-    return words
 
 
 def _logs(comparison: Comparison) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from rung.evaluate import calibration, ranking
 from rung.evaluate.intervals import wilson_bounds
 from rung.evaluate.predictions import Predictions
-from rung.reports.svg import Panel, box, document, nice_ticks, segment, text
+from rung.reports.svg import Panel, box, circle, document, nice_ticks, segment, text
 from rung.words import PERCENT, decimal, percent, shorten
 
 MANY_CLASSES = 20  # above this, figures show ranges and the worst classes instead of every one
@@ -88,7 +88,7 @@ def score_strip(scores: Sequence[tuple[str, Mapping[str, Any]]], name: str) -> s
         y = panel.top + 14 + index * 26
         body += text(panel.left - 10, y + 4, part, f"label {part}", "end")
         body += segment(panel.x(_end(score, "low")), y, panel.x(_end(score, "high")), y, f"whisker {part}")
-        body += f'<circle class="dot {part}" cx="{panel.x(score["value"]):.1f}" cy="{y:.1f}" r="4.5"/>'
+        body += circle(panel.x(score["value"]), y, 4.5, f"dot {part}")
     spoken = "; ".join(f"{part} {percent(score['value'])}" for part, score in scores)
     return document(panel.width, height, f"{name} with intervals: {spoken}", body)
 
@@ -197,7 +197,7 @@ def reliability(predictions: Predictions, level: float) -> str:
     for confidence, right, number in points:
         low, high = wilson_bounds(right, number, level)
         body += segment(panel.x(confidence), panel.y(low), panel.x(confidence), panel.y(high), "whisker pick0")
-        body += f'<circle class="dot pick0" cx="{panel.x(confidence):.1f}" cy="{panel.y(right):.1f}" r="4"/>'
+        body += circle(panel.x(confidence), panel.y(right), 4, "dot pick0")
     body += _answers_by_confidence(panel, bins)
     spoken = "; ".join(f"{n:,} answers at {percent(c, 0)}: {percent(a, 0)} right" for c, a, n in points)
     return document(panel.width, panel.height, f"Share of right answers over confidence: {spoken}", body)

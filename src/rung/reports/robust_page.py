@@ -14,7 +14,7 @@ from rung.reports import pictures, several_figures
 from rung.reports.copies import Table, copies
 from rung.reports.html import environment
 from rung.reports.several_figures import Bar, Line, hue
-from rung.study.amounts import range_text, signed_text
+from rung.study.amounts import range_text, signed_text, signed_tick_text, tick_text
 from rung.study.paired import Interval
 from rung.study.robust import LEVEL, Against, Robustness, RobustReport
 from rung.words import PERCENT, listing, percent, percent_range, plural, points, quoted, shorten
@@ -185,7 +185,7 @@ def _panel(report: RobustReport, name: str) -> str:
         low, high = (tuple(getattr(value, end) or 0.0 for value in values) for end in ("low", "high"))
         drawn.append(Line(run.run, place, tuple(map(float, steps)), tuple(value.value or 0.0 for value in values), low, high))
     lowest = min(one.accuracy(kind, step).low or 0.0 for one in report.runs for kind in one.right for step in steps)
-    return several_figures.lines(drawn, _shown(name), "strength", lambda v: f"{v * 100:g}{PERCENT}", ceiling=1.0, floor=lowest, width=330)
+    return several_figures.lines(drawn, _shown(name), "strength", tick_text, ceiling=1.0, floor=lowest, width=330)
 
 
 def _amounts(name: str, size: int) -> str:
@@ -195,7 +195,7 @@ def _amounts(name: str, size: int) -> str:
 
 def _together(report: RobustReport) -> str:
     bars = [Bar(run.run, _value(run), run.mean().low, run.mean().high, place) for place, run in enumerate(report.runs)]
-    return several_figures.strip(bars, "mean accuracy on corrupted images", lambda v: f"{v * 100:g}{PERCENT}", limits=(0.0, 1.0))
+    return several_figures.strip(bars, "mean accuracy on corrupted images", tick_text, limits=(0.0, 1.0))
 
 
 def _against(report: RobustReport) -> str:
@@ -204,11 +204,7 @@ def _against(report: RobustReport) -> str:
     found = {"mean of all": one.together, **one.each}
     bars = [Bar(_shown(name), value.estimate, value.low, value.high, 1) for name, value in found.items()]
     title = f"{shorten(one.second, 24)} minus {shorten(one.first, 24)}, in points"
-
-    def words(value: float) -> str:
-        return "0" if value == 0 else f"{'+' if value > 0 else '−'}{abs(value) * 100:g}"
-
-    return several_figures.strip(bars, title, words, zero=True)
+    return several_figures.strip(bars, title, signed_tick_text, zero=True)
 
 
 def _samples(sample: Images, run: Robustness) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rung.reports.svg import Panel, document, nice_ticks, segment, text
+from rung.reports.svg import Panel, circle, document, nice_ticks, segment, text
 from rung.words import shorten
 
 HUES: Final = 8  # colours of the style sheet, hue0, hue1 ..; more lines begin again
@@ -70,8 +70,8 @@ def _bar(panel: Panel, bar: Bar, y: float) -> str:
     body = text(panel.left - 10, y + 4, shorten(bar.name, _NAME), "tick", "end")
     if bar.low is not None and bar.high is not None:
         body += segment(panel.x(bar.low), y, panel.x(bar.high), y, f"whisker {hue(bar.hue)}")
-    body += "".join(f'<circle class="ring {hue(bar.hue)}" cx="{panel.x(v):.1f}" cy="{y:.1f}" r="3"/>' for v in bar.singles)
-    return body + f'<circle class="dot {hue(bar.hue)}" cx="{panel.x(bar.value):.1f}" cy="{y:.1f}" r="5"/>'
+    body += "".join(circle(panel.x(v), y, 3, f"ring {hue(bar.hue)}") for v in bar.singles)
+    return body + circle(panel.x(bar.value), y, 5, f"dot {hue(bar.hue)}")
 
 
 def lines(

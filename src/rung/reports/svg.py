@@ -61,6 +61,12 @@ def box(x: float, y: float, width: float, height: float, kind: str) -> str:
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(0.0, width):.1f}" height="{max(0.0, height):.1f}"/>'
 
 
+def circle(x: float, y: float, radius: float, kind: str, about: str = "") -> str:
+    """Return one dot or ring; about: what a pointer shows of it."""
+    title = f"<title>{escape(visible(about))}</title></circle>" if about else ""
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"{">" if about else "/>"}{title}'
+
+
 @dataclass(frozen=True)
 class Panel:
     """One pair of axes: what lies between `x_range` and `y_range` is drawn inside the margins (top, right, bottom, left; pixels)."""
@@ -117,24 +123,23 @@ class Panel:
 
     def line(self, xs: Sequence[float], ys: Sequence[float], kind: str) -> str:
         """Draw a line through points, left to right; values that are not finite break it, a lone point is a dot."""
-        pieces: list[list[str]] = [[]]
+        pieces: list[list[tuple[float, float]]] = [[]]
         for x, y in zip(xs, ys, strict=True):
             if math.isfinite(x) and math.isfinite(y):
-                pieces[-1].append(f"{self.x(x):.1f},{self.y(y):.1f}")
+                pieces[-1].append((self.x(x), self.y(y)))
             elif pieces[-1]:
                 pieces.append([])
         drawn = []
         for piece in pieces:
             if len(piece) > 1:
-                drawn.append(f'<polyline class="line {kind}" points="{" ".join(piece)}"/>')
+                drawn.append(f'<polyline class="line {kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in piece)}"/>')
             elif piece:
-                x_pixels, y_pixels = piece[0].split(",")
-                drawn.append(f'<circle class="dot {kind}" cx="{x_pixels}" cy="{y_pixels}" r="3"/>')
+                drawn.append(circle(*piece[0], 3, f"dot {kind}"))
         return "".join(drawn)
 
     def ring(self, x: float, y: float, kind: str) -> str:
         """Draw a small ring, for a single value that is not part of a line."""
-        return f'<circle class="ring {kind}" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="4.5"/>'
+        return circle(self.x(x), self.y(y), 4.5, f"ring {kind}")
 
     def end_labels(self, labels: Sequence[tuple[float, str, str]]) -> str:
         """Write the names of lines beside their right ends, (value, name, kind), moved apart where they would touch."""

@@ -38,6 +38,17 @@ def signed_text(value: float, share: bool) -> str:
     return f"{'−' if value < 0 else '+'}{text}"
 
 
+def tick_text(value: float, share: bool = True) -> str:
+    """Write a value of an axis: "97.5 %", "0.08"."""
+    return f"{value * 100:g}{PERCENT}" if share else f"{value:.4g}"
+
+
+def signed_tick_text(value: float, share: bool = True) -> str:
+    """Write a difference on an axis: "+0.5", "0", without a unit."""
+    size = tick_text(abs(value), share).removesuffix(PERCENT)
+    return size if value == 0 else f"{'+' if value > 0 else '−'}{size}"
+
+
 def range_text(low: float, high: float, share: bool) -> str:
     """Write the interval of a difference: "−0.10 to +0.72"."""
     return f"{signed_text(low, share)} to {signed_text(high, share)}"

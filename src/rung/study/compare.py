@@ -19,7 +19,8 @@ from rung.study import alike, paired
 from rung.study.alike import Differing
 from rung.study.amounts import is_share
 from rung.study.entry import Entry
-from rung.study.metrics import METRICS, Floats, Metric, check_metric, metric_named
+from rung.study.measured import Floats
+from rung.study.metrics import METRICS, Metric, check_metric, metric_named
 from rung.study.naming import names_of, settings_apart
 from rung.study.overlap import SameErrors, same_errors
 from rung.study.paired import Interval, Places, Side

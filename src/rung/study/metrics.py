@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from rung.errors import RecipeError, did_you_mean
 from rung.evaluate.averages import means
 from rung.evaluate.metrics import confusion_table
 from rung.evaluate.predictions import Predictions
 from rung.recipe import Recipe
-
-Floats = npt.NDArray[np.float64]
+from rung.study.measured import Floats
 
 
 @dataclass(frozen=True)

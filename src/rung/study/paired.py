@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.evaluate.intervals import Value, jackknife, normal_quantile
+from rung.study.measured import Floats
 from rung.study.variance import image_share
 
-Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 

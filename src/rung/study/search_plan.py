@@ -14,8 +14,6 @@ from rung.recipe import Recipe
 from rung.recipe.fields import Count, Part, Seed
 from rung.study.plan import Plan, fitted, plan_of, read_file, shown, word
 
-Settings = dict[str, Any]
-
 _NOT_OF_A_SEARCH: Final = ("steps", "rule")  # the referee decides
 _OWN: Final = ("trials", "finalists", "seed", "prune")
 _OF_A_PARAMETER: Final = ("field", "choices", "low", "high", "log")
