@@ -197,16 +197,16 @@ def compare(
 
     Raises: RunError for fewer than two runs, one that is not finished, or one that differs in what must be the same; RecipeError for a metric there is not.
     """
-    from rung.reports import check_page, compare_page
+    from rung.reports import compare_page, place
     from rung.study import compare as comparing
     from rung.study import entry
 
     if page is not None:
-        check_page.check_place(Path(page))
+        place.check_place(Path(page))
     entries = entry.read_all([_found(run, out) for run in runs], least=2)
     found = comparing.compare(entries, metric=metric, part=part, anyway=anyway)
     if page is not None:
-        _write(Path(page), compare_page.render(found, comparing.missed(entries, found)))
+        place.write_page(Path(page), compare_page.render(found, comparing.missed(entries, found)))
     return found
 
 
@@ -267,27 +267,22 @@ def robust(
     Raises: RunError for a run without the part, or for runs that do not answer the same images.
     """
     from rung.pipeline import corrupting
-    from rung.reports import check_page, robust_page
+    from rung.reports import place, robust_page
     from rung.study import entry
     from rung.study import robust as robustness
 
     if page is not None:
-        check_page.check_place(Path(page))
+        place.check_place(Path(page))
     entries = entry.read_all([_found(run, out) for run in runs], least=1)
     corrupting.check(entries, part)
     found = robustness.report(corrupting.measured(entries, part, images, data, progress, scoring))
     if page is not None:
-        _write(Path(page), robust_page.render(found, corrupting.sample(entries[0])))
+        place.write_page(Path(page), robust_page.render(found, corrupting.sample(entries[0])))
     return found
 
 
 def _found(run: str | Path | Run, out: str | Path) -> Run:
     return run if isinstance(run, Run) else run_store.open_run(run, Path(out))
-
-
-def _write(page: Path, text: str) -> None:
-    atomic.make_folder(page.absolute().parent)
-    atomic.write_text(page, text)
 
 
 @checked

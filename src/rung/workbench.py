@@ -97,10 +97,10 @@ def check(
     from rung.data.twins_kept import kept_twins
     from rung.pipeline.prepare import divided, load_images
     from rung.pipeline.ready import data_recipe, say_troubles, sources_of
-    from rung.reports import check_page
+    from rung.reports import check_page, place
 
     if page is not None:
-        check_page.check_place(Path(page))
+        place.check_place(Path(page))
     sources = sources_of(data)
     images, splits = data if isinstance(data, ImageSet) else None, None
     words = {} if seed is None else {"seed": seed}
@@ -115,8 +115,7 @@ def check(
     except DataError as error:
         found = checks.refused("+".join(map(str, sources)) or "arrays", error)
     if page is not None:
-        atomic.make_folder(Path(page).absolute().parent)
-        atomic.write_text(Path(page), check_page.render(found, images, splits))
+        place.write_page(Path(page), check_page.render(found, images, splits))
     return found
 
 
@@ -331,7 +330,7 @@ def test(
     found = _finished(run, out)
     stored = found.read_scores()
     if "test" in stored:
-        return Opening(found, Scores.from_json(stored["test"]), atomic.read_json(found.opening)["opening"], True)
+        return Opening(found, Scores.from_json(stored["test"]), found.read_opening(), True)
     with lock.hold(found.folder):
         prepared = ready_again(found, data, progress)
         with own_parts.explained(prepared.own, found.folder, "test"):

@@ -72,7 +72,7 @@ def report_input(run: Run) -> ReportInput:
         norm_memory=memory,
         samples=samples,
         mistakes=mistakes,
-        opening=atomic.read_json(run.opening)["opening"] if atomic.exists(run.opening) else None,
+        opening=run.read_opening() if atomic.exists(run.opening) else None,
         kept=kept,
         command=members.command if members else f"rung train {run.folder}/recipe.toml",
         test_command=f"rung test {run.folder}",

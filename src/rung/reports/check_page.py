@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rung.audit.check import CheckReport
 from rung.audit.problem import Problem
 from rung.data.imageset import PARTS, ImageSet
 from rung.data.split import Splits
-from rung.errors import RunError
 from rung.reports import pictures
 from rung.reports.html import environment
 from rung.reports.view_run import FILE_NOTES
 from rung.words import duration, listing, plural
 
 _TITLES = {"error": "Error", "warning": "Warning", "note": "Note"}
-
-
-def check_place(page: Path) -> None:
-    """Check before any work that a page can be written there; nothing is written yet.
-
-    Raises: RunError where the path is a folder, lies below a file, or where this user may not write.
-    """
-    if os.path.isdir(page):
-        raise RunError(f"{page} is a folder: give a file name, such as {page / 'check.html'}")
-    above = next(folder for folder in page.absolute().parents if os.path.lexists(folder))
-    if not os.path.isdir(above):
-        raise RunError(f"cannot write {page}: {above} is a file, not a folder; give another path, such as check.html")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise RunError(f"cannot write {page}: no permission to write in {above}; give the path of another folder")
 
 
 def render(report: CheckReport, images: ImageSet | None, splits: Splits | None = None) -> str:

@@ -148,6 +148,10 @@ class Run:
         """Return data.json; raises RunError if it is not there or damaged."""
         return _read_table(self.data)
 
+    def read_opening(self) -> int:
+        """Return the how-manieth opening of its test set the run's was; raises RunError if it has opened none, or what says so is damaged."""
+        return int(_read_table(self.opening)["opening"])
+
     def state(self) -> State:
         """Return running (somebody holds the lock), finished (it has scores), damaged (they cannot be read), failed (it says why), else unfinished."""
         if lock.holder(self.folder) is not None:

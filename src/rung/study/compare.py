@@ -262,7 +262,7 @@ def _notes(entries: Sequence[Entry], groups: Sequence[Group], part: str) -> Iter
     if len(chosen) > 1:
         yield f"The epochs were chosen by different measures ({' and '.join(sorted(chosen))}): whoever was chosen by the metric itself has the advantage."
     if part == "test":
-        openings = sorted(atomic.read_json(entry.run.opening)["opening"] for entry in entries if atomic.exists(entry.run.opening))
+        openings = sorted(entry.run.read_opening() for entry in entries if atomic.exists(entry.run.opening))
         yield f"These are test scores of openings {', '.join(map(str, openings))}: choosing by them makes the chosen one's score too good."
     single = [group.name for group in groups if len(group.runs) == 1]
     if len(groups) > 1 and single:

@@ -147,7 +147,7 @@ def measure(
                 done += len(corrupted)
                 scored(done, total)
     clean = predicted.answers()[places] == labels
-    opening = int(atomic.read_json(entry.run.opening)["opening"]) if part == "test" else None
+    opening = entry.run.read_opening() if part == "test" else None
     weights = str(entry.kept["weights_sha256"])
     return Robustness(entry.id, part, images.shape[1], rows_key(entry, part, places), weights, clean, right, opening)
 
