@@ -22,10 +22,10 @@ from rung.recipe.fields import (
     Train,
     Views,
 )  # fmt: skip
-from rung.recipe.text import change, from_toml, parse, setting, to_toml
+from rung.recipe.text import change, from_toml, parse, read_toml, setting, to_toml
 from rung.recipe.whole import Recipe, describe, flat
 
 __all__ = [
     "CNN", "MLP", "Activation", "Augment", "Compute", "Data", "Fast", "Initialisation", "Layout", "Network", "OptimizerName", "OwnNetwork", "Pixels", "Recipe",
-    "Split", "Train", "Views", "change", "describe", "flat", "from_toml", "parse", "setting", "to_toml",
+    "Split", "Train", "Views", "change", "describe", "flat", "from_toml", "parse", "read_toml", "setting", "to_toml",
 ]  # fmt: skip

@@ -78,13 +78,17 @@ def from_toml(path: Path) -> Recipe:
 
     Raises: RecipeError if it is not there, is not TOML, or does not fit.
     """
+    return parse(read_toml(path, "recipe"), str(path))
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file; what: it is, in messages. Raises: RecipeError if it cannot be read or is no TOML."""
     try:
-        values = tomllib.loads(atomic.read_bytes(path).decode("utf-8"))
+        return tomllib.loads(atomic.read_bytes(path).decode("utf-8"))
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {atomic.reason(error)}") from None
+        raise RecipeError(f"cannot read the {what} {path}: {atomic.reason(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not a TOML file: {error}") from None
-    return parse(values, str(path))
 
 
 def to_toml(recipe: Recipe, comments: bool = False) -> str:

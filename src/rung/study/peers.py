@@ -17,7 +17,7 @@ from typing import Any, Final
 from rung.errors import RunError, one_line
 from rung.study.bench import Epoch, Trial
 from rung.training.journal import Interrupted
-from rung.training.process import stop_signals
+from rung.training.process import stop_signals, thread_variables
 from rung.words import duration
 
 _LOOK_S: Final = 0.2  # between two looks at whether the peer has ended or a stop was asked for
@@ -81,8 +81,7 @@ def run_peer(peer: Peer, python: str, data: Path, folder: Path, *, seconds: floa
 
 def _ended(words: list[str], output: Path, errors: Path, threads: int, limit_s: float) -> int | None:
     """Run a command to its end; returns its exit code, None where it took too long."""
-    environment = os.environ | {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3"}  # what TensorFlow says of itself would hide what went wrong
+    environment = os.environ | thread_variables(threads) | {"TF_CPP_MIN_LOG_LEVEL": "3"}  # what TensorFlow says of itself would hide what went wrong
     with output.open("wb") as out, errors.open("wb") as err, stop_signals() as stop_signal:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
         until = time.monotonic() + limit_s

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from rung.errors import RecipeError, did_you_mean, one_line
-from rung.recipe import Recipe
+from rung.recipe import Recipe, read_toml
 from rung.recipe.fields import Count, Part, Seed
-from rung.study.plan import Plan, fitted, plan_of, read_file, shown, word
+from rung.study.plan import Plan, fitted, plan_of, shown, word
 
 _NOT_OF_A_SEARCH: Final = ("steps", "rule")  # the referee decides
 _OWN: Final = ("trials", "finalists", "seed", "prune")
@@ -78,7 +78,7 @@ class SearchPlan(Part):
 
 def read_search(path: Path, settings: Mapping[str, Any] | None = None) -> SearchPlan:
     """Read a search file; `settings` go over those of the file. Raises: RecipeError naming what is wrong in it."""
-    values = read_file(path, "search")
+    values = read_toml(path, "search")
     if not values:
         raise RecipeError(f'{path} is empty: a search needs data = ".." and at least one [[parameter]]; docs/search.md shows one')
     return search_of({"name": word(path.stem), **values}, str(path), settings)

@@ -1,4 +1,4 @@
-"""Trainings outside a ladder: recipes that are trained with some seeds and then measured as a candidate is."""
+"""Trainings of a study: recipes that are trained with some seeds and can then be measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rung.study.entrants import Entrant, Results
-from rung.study.executor import Executor, Job
+from rung.study.executor import Executor, Job, Observe
 from rung.study.resolved import Resolve
 
 
@@ -22,10 +22,11 @@ def train_all(
     results: Results,
     label: str,
     observe: Callable[[int, int], None] = lambda done, total: None,
+    watch: Observe = lambda job, step, steps: None,
 ) -> None:
     """Train recipes with seeds; what is finished already is not trained again. `seeds` and `failed` of the entrants are set.
 
-    label: what these trainings are called in messages. observe(done, total) is called with trainings done.
+    label: what these trainings are called in messages. observe(done, total) is called with trainings done, watch(job, step, steps) with each step.
 
     Raises: what `Executor.run` raises.
     """
@@ -37,6 +38,7 @@ def train_all(
     observe(before, len(jobs))
 
     def tell(job: Job, step: int, steps: int) -> None:
+        watch(job, step, steps)
         if step >= steps and job.key not in ended:
             ended.add(job.key)
             observe(before + len(ended), len(jobs))

@@ -20,6 +20,11 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment variables by which the libraries of a new process are held to so many threads."""
+    return {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
 @contextlib.contextmanager
 def random_states_kept(compute: Compute) -> Iterator[None]:
     """Put torch's own random states back afterwards: the processor's, and those of all GPUs where one is used, for a seed goes to all of them."""
