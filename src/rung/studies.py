@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from rung.study.climb import Watch
     from rung.study.compare import Comparison
     from rung.study.curse import Fall
-    from rung.study.executor import Executor, Job
+    from rung.study.executor import Executor, Job, Train
     from rung.study.ladder import Ladder, LadderStep
     from rung.study.noise import Pilot
     from rung.study.plan import Plan
@@ -61,7 +62,6 @@ def ladder(
     from rung.pipeline.candidates import Candidates
     from rung.study.climb import Watch
     from rung.study.executor import Executor
-    from rung.study.ladder import RUNS
     from rung.study.plan import fitted, plan_of, read_plan
 
     is_file = isinstance(steps, str | Path)
@@ -70,9 +70,8 @@ def ladder(
     plan = fitted(plan, candidates.start())
     folder = Path(out) / plan.name
     _check_folder(folder)
-    atomic.make_folder(folder / RUNS)
-    with lock.hold(folder / RUNS):
-        with Executor(partial(train_job, Task(plan.data, plan.recipe, folder / RUNS)), workers) as executor:
+    with _training(plan, folder) as train:
+        with Executor(train, workers) as executor:
             base = Path(steps).parent if is_file else None  # type: ignore[arg-type]
             climbed = _climbed(plan, candidates, executor, folder, base, watch or Watch())
         return _ended(climbed, folder, test, before_test, progress)
@@ -133,6 +132,17 @@ def train_job(task: Task, job: Job, tell: Callable[[int, int], None]) -> None:
         return
     shutil.rmtree(run.folder, ignore_errors=True)  # it was stopped before it had a recipe: there is nothing to go on with
     workbench.train(task.data, task.recipe, settings=job.settings, seed=job.seed, why=job.label, out=task.runs, name=job.key, observe=observe)
+
+
+@contextlib.contextmanager
+def _training(plan: Plan, folder: Path) -> Iterator[Train]:
+    """Hold the folder of a study, made where it is missing, and give what trains its jobs there."""
+    from rung.study.ladder import RUNS
+
+    runs = folder / RUNS
+    atomic.make_folder(runs)
+    with lock.hold(runs):
+        yield partial(train_job, Task(plan.data, plan.recipe, runs))
 
 
 def _alike(plan: Plan, start: Recipe) -> dict[str, Any]:
@@ -322,9 +332,7 @@ def search(
     plan = wanted.plan
     folder = Path(out) / plan.name
     _check_folder(folder)
-    atomic.make_folder(folder / RUNS)
-    train = partial(train_job, Task(plan.data, plan.recipe, folder / RUNS))
-    with lock.hold(folder / RUNS):
+    with _training(plan, folder) as train:
         base = {**_alike(plan, candidates.start()), **plan.settings}
         results = Results(folder / RUNS, metric_named(plan.metric))
         trials = searching.Search(wanted, base, candidates.resolve, Executor(train, 1), results, folder, tried, watch.job).run()
@@ -369,9 +377,8 @@ def noise(
     plan = pilots.plan(tuple(map(str, sources)), str(recipe), metric, seeds, splits, candidates, difference, settings or {})
     made = Candidates(plan.data, plan.recipe, progress)
     plan = fitted(plan, made.start())
-    runs = Path(out) / plan.name / RUNS
-    atomic.make_folder(runs)
-    with lock.hold(runs), Executor(partial(train_job, Task(plan.data, plan.recipe, runs)), workers) as executor:
+    folder = Path(out) / plan.name
+    with _training(plan, folder) as train, Executor(train, workers) as executor:
         return pilots.run(
             pilots.Question(" + ".join(plan.data), plan.recipe, metric, pilots.in_unit(difference, metric), candidates),
             plan.seeds,
@@ -380,6 +387,6 @@ def noise(
             base={**_alike(plan, made.start()), **plan.settings},
             resolve=made.resolve,
             executor=executor,
-            runs=runs,
+            runs=folder / RUNS,
             observe=staged,
         )
