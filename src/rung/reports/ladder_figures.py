@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
-from rung.reports.svg import Panel, box, document, segment, text
-from rung.words import shorten, visible
+from rung.reports.svg import Panel, box, circle, document, segment, text
+from rung.words import shorten
 
 Words = Callable[[float], str]
 
@@ -147,7 +146,7 @@ def _mark(panel: Panel, x: float, mark: Mark, words: Words) -> str:
 
 def _dot(x: float, y: float, state: str, about: str) -> str:
     shape = "ring" if state in ("dropped", "start") else "dot"
-    return f'<circle class="{shape} {state}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"><title>{escape(visible(about))}</title></circle>'
+    return circle(x, y, 4.5, f"{shape} {state}", about)
 
 
 def _label(panel: Panel, point: Cost) -> str:

@@ -8,13 +8,14 @@ from typing import Final
 
 import numpy as np
 
+from rung.evaluate.intervals import t_interval
 from rung.reports.finding import Finding
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
 from rung.study.noise import number_text
 from rung.study.plan import START
-from rung.study.power import Estimate, Noise, seeds_needed
+from rung.study.power import Estimate, Noise, seeds_needed, with_interval
 from rung.study.referee import Difference
 from rung.words import PERCENT, count, listing, plural, quoted
 
@@ -60,31 +61,29 @@ def climb(ladder: Ladder) -> Iterator[Finding]:
     climbed = [step for step in decided if step.kept != START]
     if not climbed:
         sentence = (
-            f"After {steps} the start is still what is kept: {name_text(metric)} {value_text(mean(first), share)} on validation, the mean of "
+            f"After {steps} the start is still what is kept: {name_text(metric)} {value_text(first.mean, share)} on validation, the mean of "
             f"{plural(len(first.values), 'seed')}. No candidate was shown to be better."
         )
-        yield Finding("climb", sentence, {"steps": len(decided), "start": mean(first), "winner": mean(first), "climbed": 0})
+        yield Finding("climb", sentence, {"steps": len(decided), "start": first.mean, "winner": first.mean, "climbed": 0})
         return
     way = listing([f"{quoted(step.kept)} ({step.name})" for step in climbed])
-    gain = mean(last) - mean(first)
+    gain = last.mean - first.mean
     sentence = (
-        f"From {value_text(mean(first), share)} to {value_text(mean(last), share)} {name_text(metric)} on validation, {signed_text(gain, share)}"
+        f"From {value_text(first.mean, share)} to {value_text(last.mean, share)} {name_text(metric)} on validation, {signed_text(gain, share)}"
         f"{' points' if share else ''} over {steps}, {len(climbed)} of them climbed: {way}.{_whole_interval(ladder, first, last)}"
     )
-    yield Finding("climb", sentence, {"steps": len(decided), "start": mean(first), "winner": mean(last), "climbed": len(climbed)})
+    yield Finding("climb", sentence, {"steps": len(decided), "start": first.mean, "winner": last.mean, "climbed": len(climbed)})
 
 
 def _whole_interval(ladder: Ladder, first: Candidate, last: Candidate) -> str:
     """Return the interval over seeds of last minus first, in a sentence; "" where they share no two seeds."""
-    from scipy.special import stdtrit
-
-    both = [seed for seed in first.seeds if seed in last.seeds]
-    if len(both) < 2:
+    gains = np.array([last.values[last.seeds.index(seed)] - first.values[first.seeds.index(seed)] for seed in first.seeds if seed in last.seeds])
+    if not len(gains):
         return ""
-    gains = np.array([last.values[last.seeds.index(seed)] - first.values[first.seeds.index(seed)] for seed in both])
-    half = float(stdtrit(len(both) - 1, 0.975) * gains.std(ddof=1) / np.sqrt(len(both)))
-    share = is_share(ladder.plan.metric)
-    text = range_text(float(gains.mean()) - half, float(gains.mean()) + half, share)
+    found = t_interval(gains, 0.95)
+    if found.low is None or found.high is None:
+        return ""
+    text = range_text(found.low, found.high, is_share(ladder.plan.metric))
     return f" The 95{PERCENT} interval over seeds is {text}; it does not know that these scores did the choosing."
 
 
@@ -157,15 +156,12 @@ def seeds_for(ladder: Ladder, step: LadderStep, difference: Difference) -> Estim
 
 def _noise(ladder: Ladder, step: LadderStep) -> Noise | None:
     """Return the noise of a step's networks as one pilot of as many seeds as they know of it together; None where none was seen."""
-    from scipy.special import chdtri
-
     found = pooled_deviation(step)
     if found is None or found[0] == 0:
         return None
     deviation, freedom = found
-    low, high = (deviation * math.sqrt(freedom / float(chdtri(freedom, tail))) for tail in (0.025, 0.975))
     sign = metric_named(ladder.plan.metric).sign
-    return Noise(freedom + 1, sign * mean(step.start), Estimate(deviation, low, high, 0.95), None, 0, is_share(ladder.plan.metric))
+    return Noise(freedom + 1, sign * step.start.mean, with_interval(deviation, freedom, 0.95), None, 0, is_share(ladder.plan.metric))
 
 
 def pooled_deviation(step: LadderStep) -> tuple[float, int] | None:
@@ -230,7 +226,7 @@ def step_sentences(ladder: Ladder, step: LadderStep) -> list[str]:
     share, metric = is_share(ladder.plan.metric), name_text(ladder.plan.metric)
     if not step.start.values:
         return [f"Not begun: {plural(len(step.candidates), 'candidate')} to come.", *step.told]
-    tried = f"Tried {_some([quoted(one.name) for one in step.candidates])} against the start, {metric} {value_text(mean(step.start), share)}"
+    tried = f"Tried {_some([quoted(one.name) for one in step.candidates])} against the start, {metric} {value_text(step.start.mean, share)}"
     changed = f"{tried}{f', changing {step.field}' if step.field else ''}: {plural(len(step.start.seeds), 'seed')} each."
     beside = [f"The referee: {step.verdict.reason}"] if step.verdict and step.reason != step.verdict.reason else []
     return [changed, step.reason, *beside, *_nearest(ladder, step), *step.told]
@@ -261,11 +257,6 @@ def level_text(level: float) -> str:
 def decided_steps(ladder: Ladder) -> list[LadderStep]:
     """Return the steps that were decided; one in which no candidate was left to compare has no verdict."""
     return [step for step in ladder.steps if step.state == "decided"]
-
-
-def mean(one: Candidate) -> float:
-    """Return the mean of a candidate's values."""
-    return sum(one.values) / len(one.values)
 
 
 def step_name(step: LadderStep) -> str:

@@ -12,11 +12,11 @@ from markupsafe import Markup
 
 from rung.reports import ladder_figures as figures
 from rung.reports.copies import Table, copies
-from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, mean, pooled_deviation, step_sentences
+from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, pooled_deviation, step_sentences
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import RUNS, Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
-from rung.study.plan import START
+from rung.study.plan import START, shown
 from rung.study.referee import Difference
 from rung.words import PERCENT, count, decimal, plural
 
@@ -44,7 +44,7 @@ def view(ladder: Ladder, rows: Rows) -> dict[str, Any]:
         "copies": copies(table(ladder)),
         "metric": metric,
         "unit": "points" if share else "",
-        "settings": [(name, _shown(value)) for name, value in {**ladder.plan.settings, **ladder.settings}.items()],
+        "settings": [(name, shown(value)) for name, value in {**ladder.plan.settings, **ladder.settings}.items()],
         "changed": set(ladder.settings),
         "runs": RUNS,
         "band_level": level_text(_LEVEL),
@@ -60,11 +60,11 @@ def verdict(ladder: Ladder) -> str:
     share, metric = is_share(ladder.plan.metric), name_text(ladder.plan.metric)
     if step is None:
         so_far = "" if ladder.ended else " so far"
-        return f"Nothing was shown to be better than the start{so_far}: {value_text(mean(decided[0].start), share)} {metric} on validation."
+        return f"Nothing was shown to be better than the start{so_far}: {value_text(decided[0].start.mean, share)} {metric} on validation."
     kept = step.named(name)
-    gain = signed_text(mean(kept) - mean(decided[0].start), share)
+    gain = signed_text(kept.mean - decided[0].start.mean, share)
     where = f"{name}, of step {step.number}" + ("" if ladder.ended else ", so far")
-    return f"{where}: {value_text(mean(kept), share)} {metric} on validation, {gain}{' points' if share else ''} against the start."
+    return f"{where}: {value_text(kept.mean, share)} {metric} on validation, {gain}{' points' if share else ''} against the start."
 
 
 def winner(ladder: Ladder) -> tuple[LadderStep | None, str]:
@@ -116,7 +116,7 @@ def band(step: LadderStep) -> tuple[float, float] | None:
         return None
     deviation, freedom = found
     half = float(stdtrit(freedom, (1 + _LEVEL) / 2)) * deviation * math.sqrt(2 / len(step.start.values))
-    return mean(step.start) - half, mean(step.start) + half
+    return step.start.mean - half, step.start.mean + half
 
 
 def _bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | None, float | None]:
@@ -124,14 +124,14 @@ def _bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | N
     found, sign = _difference(step, one.name), metric_named(ladder.plan.metric).sign
     if found is None or not math.isfinite(found.low + found.high):
         return None, None
-    low, high = sorted((mean(step.start) + sign * found.low, mean(step.start) + sign * found.high))
+    low, high = sorted((step.start.mean + sign * found.low, step.start.mean + sign * found.high))
     return (max(low, 0.0), min(high, 1.0)) if is_share(ladder.plan.metric) else (low, high)
 
 
 def _climb(ladder: Ladder, metric: str, share: bool) -> str:
     rungs = []
     for step in ladder.steps:
-        marks = [figures.Mark(one.name, mean(one), *_bounds(ladder, step, one), _state(step, one)) for one in _measured(step)]
+        marks = [figures.Mark(one.name, one.mean, *_bounds(ladder, step, one), _state(step, one)) for one in _measured(step)]
         if marks:
             rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), band(step)))
     return figures.climb(rungs, metric, partial(_tick, share=share)) if rungs else ""
@@ -146,8 +146,8 @@ def _costs(ladder: Ladder, metric: str, share: bool) -> list[str]:
             kept = (at is step and one.name == name) or (step is None and one.name == START)
             networks.append((one, "kept" if kept else "dropped" if one.dropped_after is not None else "other"))
     words = partial(_tick, share=share)
-    parameters = [figures.Cost(one.name, float(one.parameters), mean(one), state) for one, state in networks if one.parameters]
-    flops = [figures.Cost(one.name, float(one.flops), mean(one), state) for one, state in networks if one.flops]
+    parameters = [figures.Cost(one.name, float(one.parameters), one.mean, state) for one, state in networks if one.parameters]
+    flops = [figures.Cost(one.name, float(one.flops), one.mean, state) for one, state in networks if one.flops]
     return [figures.costs(parameters, "parameters", metric, words), figures.costs(flops, "operations an image", metric, words)]
 
 
@@ -161,14 +161,14 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
         "rows": [_row(ladder, step, one, share, limits) for one in (step.start, *step.candidates)],
         "axis": (_tick(limits[0], share), _tick(limits[1], share)) if limits else None,
         "band": None if not limits or not shaded else (_place(shaded[0], limits), _place(shaded[1], limits)),
-        "start": _place(mean(step.start), limits) if limits and step.start.values else None,
+        "start": _place(step.start.mean, limits) if limits and step.start.values else None,
         "curves": [_curves(one, rows) for one in measured if one.same_how != "recipe"],
     }
 
 
 def _limits(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
     """Return the ends of the axis that all candidates of a step share."""
-    values = [value for one in _measured(step) for value in (mean(one), *_bounds(ladder, step, one)) if value is not None]
+    values = [value for one in _measured(step) for value in (one.mean, *_bounds(ladder, step, one)) if value is not None]
     values += band(step) or ()
     if not values:
         return None
@@ -190,9 +190,9 @@ def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: 
     return {
         "name": one.name,
         "state": _state(step, one),
-        "value": value_text(mean(one), share) if one.values else "–",
+        "value": value_text(one.mean, share) if one.values else "–",
         "seeds": len(one.values),
-        "dot": _place(mean(one), limits) if one.values and limits else None,
+        "dot": _place(one.mean, limits) if one.values and limits else None,
         "low": None if low is None or not limits else _place(low, limits),
         "high": None if high is None or not limits else _place(high, limits),
         "difference": "" if found is None else signed_text(sign * found.estimate, share),
@@ -200,7 +200,7 @@ def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: 
         "about": "" if found is None else difference_range(found, sign, share),
         "outcome": _outcome(step, one, found),
         "parameters": "–" if one.parameters is None else count(one.parameters),
-        "flops": "–" if one.flops is None else _large(one.flops),
+        "flops": "–" if one.flops is None else figures.thousands(one.flops),
         "same_as": one.same_as,
     }
 
@@ -253,7 +253,7 @@ def _cells(ladder: Ladder, step: LadderStep, one: Candidate) -> dict[str, str]:
         "step": f"{step.number} {step.name}",
         "candidate": one.name,
         "seeds": str(len(one.values)),
-        f"{name_text(ladder.plan.metric)}{' (%)' if share else ''}": _bare(mean(one), share) if one.values else "",
+        f"{name_text(ladder.plan.metric)}{' (%)' if share else ''}": _bare(one.mean, share) if one.values else "",
         f"deviation over seeds{unit}": "" if spread is None else _bare(spread, share),
         f"difference{unit}": "" if found is None else signed_text(sign * found.estimate, share),
         "low": low,
@@ -276,12 +276,3 @@ def _bare(value: float, share: bool) -> str:
 def _tick(value: float, share: bool) -> str:
     """Write a value of an axis, as short as it can be."""
     return f"{round(value * 100, 2):g}{PERCENT}" if share else decimal(value, 3)
-
-
-def _large(value: float) -> str:
-    """Write a number of operations: "1.2 M"."""
-    return figures.thousands(value)
-
-
-def _shown(value: Any) -> str:
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -48,6 +48,11 @@ class Candidate:
     same_how: Literal["", "recipe", "weights"] = ""
     failed: str = ""
 
+    @property
+    def mean(self) -> float:
+        """The mean of its values."""
+        return sum(self.values) / len(self.values)
+
 
 @dataclass(frozen=True)
 class LadderStep:

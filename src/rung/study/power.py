@@ -51,8 +51,6 @@ class Noise:
 
 def noise_of(pilot: Measured, *, level: float = 0.95) -> Noise:
     """Return the noise of a pilot; level: of the intervals. Raises RunError with fewer than two seeds, or where all seeds have the same score."""
-    from scipy.special import chdtri
-
     n = len(pilot.seeds)
     if n < 2:
         raise RunError(f"{pilot.name}: a pilot needs two seeds or more to show its noise; got {n}")
@@ -62,8 +60,15 @@ def noise_of(pilot: Measured, *, level: float = 0.95) -> Noise:
     deviation = max(float(pilot.values.std(ddof=1)), least)
     if deviation == 0:
         raise RunError(f"{pilot.name}: all {n} seeds have the same score, which shows no noise; run more seeds, or another network for each seed")
-    low, high = (deviation * math.sqrt((n - 1) / float(chdtri(n - 1, tail))) for tail in ((1 - level) / 2, (1 + level) / 2))
-    return Noise(n, pilot.mean, Estimate(deviation, low, high, level), discordant, images, pilot.share)
+    return Noise(n, pilot.mean, with_interval(deviation, n - 1, level), discordant, images, pilot.share)
+
+
+def with_interval(deviation: float, freedom: int, level: float) -> Estimate:
+    """Return a standard deviation of so many degrees of freedom with its interval, from the chi-square distribution of the variance."""
+    from scipy.special import chdtri
+
+    low, high = (deviation * math.sqrt(freedom / float(chdtri(freedom, tail))) for tail in ((1 - level) / 2, (1 + level) / 2))
+    return Estimate(deviation, low, high, level)
 
 
 def smallest_difference(noise: Noise, seeds: int, *, candidates: int = 1, step: int = 1, level: float = 0.05, power: float = 0.8) -> Estimate:
