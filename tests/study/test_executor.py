@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rung.errors import DataError, DivergedError, RunError
-from rung.study.executor import Executor, Job, run_jobs
+from rung.study.executor import Executor, Job
 from rung.training.journal import Interrupted
 
 # What the workers train with is found by them on the path; a job's settings say what it is to do.
@@ -89,10 +89,9 @@ def test_each_job_is_done_once_and_a_diverged_one_stops_no_other(tmp_path: Path,
 
 
 def test_what_a_job_raises_is_raised_with_its_name(train: object) -> None:
-    with pytest.raises(DataError, match=r"^candidate 'a': no such image$"):
-        run_jobs([job("a", "fail")], train, 1)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"^candidate 'b': no such image$"):
-        run_jobs([job("b", "fail")], train, 2)  # type: ignore[arg-type]
+    for name, workers in (("a", 1), ("b", 2)):
+        with Executor(train, workers) as executor, pytest.raises(DataError, match=rf"^candidate '{name}': no such image$"):  # type: ignore[arg-type]
+            executor.run([job(name, "fail")])
 
 
 def test_a_worker_that_dies_is_said_in_one_sentence(train: object, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from rung.study.ladder import RUNS, Ladder, LadderStep, Tested, write_ladder
 from rung.study.metrics import metric_named
 from rung.study.plan import START, Plan, Step
 from rung.study.resolved import Resolve
+from rung.study.trained import entrant, train_all
 from rung.words import duration, plural, quoted
 
 _LEAST: Final = 2  # seeds before anything can be said
@@ -131,12 +132,11 @@ class Climb:
     def _entrants(self, number: int, step: Step, kept: Mapping[str, Any]) -> tuple[list[Entrant], list[str]]:
         """Return the step's start and candidates, and what there is to say about them before anything is trained."""
         base = {**self.fixed, **self.plan.settings, **kept}
-        start = Entrant(START, {}, base, self.resolve(base))
+        start = entrant(START, {}, base, self.resolve)
         entrants, told = [start], []
         for choice in step.choices:
-            settings = {**base, **choice.settings}
             try:
-                one = Entrant(choice.name, choice.settings, settings, self.resolve(settings))
+                one = entrant(choice.name, choice.settings, base, self.resolve)
             except RecipeError as error:
                 raise RecipeError(f"step {number} '{step.name}', candidate '{choice.name}': {error}") from None
             if one.resolved.classes != start.resolved.classes:
@@ -175,19 +175,10 @@ class Climb:
     def _run(self, number: int, step: Step, running: Sequence[Entrant], seeds: Sequence[int]) -> None:
         """Run these seeds for those that are still in; what is finished already is not run again."""
         label = f"step {number} '{step.name}',"
-        jobs = [one.job(seed, label) for seed in seeds for one in running]
-        diverged = {job.key: why for job in jobs if (why := self.results.diverged(job.key))}
-        diverged |= self.executor.run([job for job in jobs if job.key not in diverged and not self.results.finished(job.key)], self.watch.job)
-        for one in running:
-            for seed in seeds:
-                key = one.resolved.key(seed)
-                self.used[key] = None
-                if key not in diverged:
-                    one.seeds.append(seed)
-                elif one.name == START:
-                    raise RunError(f"{label} has no start to compare with: with seed {seed} {diverged[key]}")
-                elif not one.failed:
-                    one.failed = f"with seed {seed} {diverged[key]}"
+        train_all([(one, seed) for seed in seeds for one in running], self.executor, self.results, label, watch=self.watch.job)
+        self.used |= dict.fromkeys(one.resolved.key(seed) for one in running for seed in seeds)
+        if why := next((one.failed for one in running if one.name == START), ""):
+            raise RunError(f"{label} has no start to compare with: {why}")
 
     def _drop(self, entrants: Sequence[Entrant]) -> None:
         """Take those out of the race that cannot win any more."""

@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 from rung import errors
 from rung.errors import DivergedError, RunError, RungError
 from rung.training.journal import Interrupted
-from rung.training.process import stop_signals, usable_processors
+from rung.training.process import stop_signals, thread_variables, usable_processors
 
 _LISTEN_S: Final = 0.2  # between two looks at whether a stop was asked for
 _SAVE_S: Final = 30.0  # that a training may take to save when it is stopped
@@ -123,7 +123,7 @@ class Executor:
         if len(self._workers) >= self.count:
             return None
         ours, theirs = Pipe()
-        environment = os.environ | {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        environment = os.environ | thread_variables(1)
         words = [sys.executable, "-c", f"from rung.study.worker import main; main({theirs.fileno()})"]
         # Not multiprocessing's own way to start a process, which would run the user's script again; what a job prints goes to the error stream.
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[theirs.fileno()], env=environment)
@@ -183,9 +183,3 @@ def _of(job: Job, name: str, message: str) -> RungError:
     """Return the error of this name, which may have come from another process, with the job it is of."""
     kind = getattr(errors, name, RunError)
     return kind(f"{job.label}: {message}") if isinstance(kind, type) and issubclass(kind, RungError) else RunError(f"{job.label}: {message}")
-
-
-def run_jobs(jobs: Sequence[Job], train: Train, workers: int | None = None, observe: Observe = lambda job, step, steps: None) -> dict[str, str]:
-    """Run jobs by an executor of their own: see `Executor.run`."""
-    with Executor(train, workers) as executor:
-        return executor.run(jobs, observe)

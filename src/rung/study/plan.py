@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -13,9 +12,8 @@ from pydantic import Field
 from rung.data.sources import is_name
 from rung.errors import RecipeError, did_you_mean, one_line
 from rung.own import is_own
-from rung.recipe import Recipe, change, flat
+from rung.recipe import Recipe, change, flat, read_toml
 from rung.recipe.fields import Part
-from rung.store import atomic
 from rung.study import rules
 from rung.study.metrics import check_metric
 
@@ -103,7 +101,7 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None, fields: Map
 
     Raises: RecipeError naming what is wrong in it: see `plan_of`.
     """
-    values = read_file(path, "ladder")
+    values = read_toml(path, "ladder")
     if not values:
         raise RecipeError(f'{path} is empty: a ladder needs data = ".." and at least one [[step]]; docs/ladder.md shows one')
     plan = plan_of({"name": word(path.stem), **values, **(fields or {})}, str(path), settings)
@@ -115,16 +113,6 @@ def _beside(place: str, folder: Path) -> str:
     """Return a file or folder, or file.py:function, as it is, or where it lies in `folder` if it is only there."""
     file, colon, name = place.rpartition(":") if is_own(place) else (place, "", "")
     return f"{folder / file}{colon}{name}" if not Path(file).exists() and (folder / file).exists() else place
-
-
-def read_file(path: Path, what: str) -> dict[str, Any]:
-    """Read a TOML file; what: it is, in messages. Raises RecipeError if it cannot be read or is no TOML."""
-    try:
-        return tomllib.loads(atomic.read_bytes(path).decode("utf-8"))
-    except OSError as error:
-        raise RecipeError(f"cannot read the {what} {path}: {atomic.reason(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not a TOML file: {error}") from None
 
 
 def plan_of(values: Mapping[str, Any], origin: str = "the ladder", settings: Mapping[str, Any] | None = None) -> Plan:
