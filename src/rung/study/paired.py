@@ -113,8 +113,7 @@ def _same_seeds(apart: Floats) -> _Spread:
     """Return variance and degrees of freedom of a mean over seeds and images, (n,N), as the referee has them: both are draws, crossed."""
     images = image_share(apart)
     of_seeds = max(float(apart.mean(axis=1).var(ddof=1)), images.least) / len(apart)
-    variance = of_seeds + images.added
-    return _Spread(variance, variance**2 / (of_seeds**2 / (len(apart) - 1) + images.uncertainty) if variance else 1.0)
+    return _Spread(*images.with_seeds(of_seeds, len(apart) - 1)) if of_seeds + images.added else _Spread(0.0, 1.0)
 
 
 def _crossed(first: Floats, second: Floats) -> _Spread:

@@ -162,8 +162,8 @@ def compared(start: Measured, candidate: Measured, together: Pool | None, error:
     of_seeds = max(moderated, images.least) / n
     if of_seeds + images.added == 0:
         of_seeds = estimate**2  # no spread at all is sooner a coarse score than certainty: nothing is told from it
-    variance = of_seeds + images.added
-    half = -float(stdtrit(variance**2 / (of_seeds**2 / freedom + images.uncertainty), error / 2)) * math.sqrt(variance)
+    variance, freedom = images.with_seeds(of_seeds, freedom)
+    half = -float(stdtrit(freedom, error / 2)) * math.sqrt(variance)
     return Difference(candidate.name, estimate, estimate - half, estimate + half, covers, 1 - error, n, "cannot tell")
 
 

@@ -121,6 +121,14 @@ class ImageShare:
     least: float
     uncertainty: float
 
+    def with_seeds(self, of_seeds: float, freedom: float) -> tuple[float, float]:
+        """Return the variance of the mean and its degrees of freedom by Satterthwaite's rule; of_seeds: the seeds' share, of so many degrees of freedom.
+
+        One of them must be above 0.
+        """
+        variance = of_seeds + self.added
+        return variance, variance**2 / (of_seeds**2 / freedom + self.uncertainty)
+
 
 def image_share(differences: Floats) -> ImageShare:
     """Return the share of the images from differences (n, N), seeds crossed with images.
