@@ -101,12 +101,26 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None, fields: Map
 
     Raises: RecipeError naming what is wrong in it: see `plan_of`.
     """
-    values = read_toml(path, "ladder")
-    if not values:
-        raise RecipeError(f'{path} is empty: a ladder needs data = ".." and at least one [[step]]; docs/ladder.md shows one')
-    plan = plan_of({"name": word(path.stem), **values, **(fields or {})}, str(path), settings)
+    plan = plan_of({**read_values(path, "ladder", "step"), **(fields or {})}, str(path), settings)
     data = tuple(source if is_name(source) else _beside(source, path.parent) for source in plan.data)
     return plan.model_copy(update={"data": data, "recipe": _beside(plan.recipe, path.parent)})
+
+
+def read_values(path: Path, what: str, table: str) -> dict[str, Any]:
+    """Read the file of a study, named after itself unless it has a name; what: "ladder", table: "step", in messages. Raises RecipeError if it is empty."""
+    values = read_toml(path, what)
+    if not values:
+        raise RecipeError(f'{path} is empty: a {what} needs data = ".." and at least one [[{table}]]; docs/{what}.md shows one')
+    return {"name": word(path.stem), **values}
+
+
+def check_fields(values: Mapping[str, Any], known: Sequence[str], what: str, origin: str) -> None:
+    """Check that a study has only fields that are known, and names its data; raises RecipeError."""
+    for name in values:
+        if name not in known:
+            raise RecipeError(f"there is no field '{one_line(str(name))}' in a {what}: {did_you_mean(str(name), known)} (in {origin})")
+    if not values.get("data"):
+        raise RecipeError(f'the {what} names no data: write data = "digits", or a path (in {origin})')
 
 
 def _beside(place: str, folder: Path) -> str:
@@ -121,12 +135,7 @@ def plan_of(values: Mapping[str, Any], origin: str = "the ladder", settings: Map
     Raises: RecipeError for a field that there is not, a step without candidates, with two factors or with a name twice, fewer than two seeds,
     or a value that does not fit.
     """
-    known = [*(name for name in Plan.model_fields if name != "steps"), "step"]
-    for name in values:
-        if name not in known:
-            raise RecipeError(f"there is no field '{one_line(str(name))}' in a ladder: {did_you_mean(str(name), known)} (in {origin})")
-    if not values.get("data"):
-        raise RecipeError(f'the ladder names no data: write data = "digits", or a path (in {origin})')
+    check_fields(values, [*(name for name in Plan.model_fields if name != "steps"), "step"], "ladder", origin)
     given = values.get("step")
     if not given or not isinstance(given, list):
         raise RecipeError(f"the ladder has no step: write [[step]] with a name, a field and its candidates (in {origin})")

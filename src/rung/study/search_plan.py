@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from rung.errors import RecipeError, did_you_mean, one_line
-from rung.recipe import Recipe, read_toml
+from rung.recipe import Recipe
 from rung.recipe.fields import Count, Part, Seed
-from rung.study.plan import Plan, fitted, plan_of, shown, word
+from rung.study.plan import Plan, check_fields, fitted, plan_of, read_values, shown
 
 _NOT_OF_A_SEARCH: Final = ("steps", "rule")  # the referee decides
 _OWN: Final = ("trials", "finalists", "seed", "prune")
@@ -78,10 +78,7 @@ class SearchPlan(Part):
 
 def read_search(path: Path, settings: Mapping[str, Any] | None = None) -> SearchPlan:
     """Read a search file; `settings` go over those of the file. Raises: RecipeError naming what is wrong in it."""
-    values = read_toml(path, "search")
-    if not values:
-        raise RecipeError(f'{path} is empty: a search needs data = ".." and at least one [[parameter]]; docs/search.md shows one')
-    return search_of({"name": word(path.stem), **values}, str(path), settings)
+    return search_of(read_values(path, "search", "parameter"), str(path), settings)
 
 
 def search_of(values: Mapping[str, Any], origin: str = "the search", settings: Mapping[str, Any] | None = None) -> SearchPlan:
@@ -89,12 +86,7 @@ def search_of(values: Mapping[str, Any], origin: str = "the search", settings: M
 
     Raises: RecipeError for a field that there is not, no parameter, bounds or choices that cannot be, or a value that does not fit.
     """
-    known = [*(name for name in Plan.model_fields if name not in _NOT_OF_A_SEARCH), *_OWN, "parameter"]
-    for name in values:
-        if name not in known:
-            raise RecipeError(f"there is no field '{one_line(str(name))}' in a search: {did_you_mean(str(name), known)} (in {origin})")
-    if not values.get("data"):
-        raise RecipeError(f'the search names no data: write data = "digits", or a path (in {origin})')
+    check_fields(values, [*(name for name in Plan.model_fields if name not in _NOT_OF_A_SEARCH), *_OWN, "parameter"], "search", origin)
     given = values.get("parameter")
     if not isinstance(given, list) or not given:
         raise RecipeError(f"the search has no parameter: write [[parameter]] with a field, and choices or low and high (in {origin})")
