@@ -9,6 +9,7 @@ import pytest
 
 from rung.reports import ladder_findings as said
 from rung.study import ladder as records  # not its record Tested by name: pytest would take it for tests
+from rung.study import step_noise
 from rung.study.curse import Fall
 from rung.study.ladder import Candidate, Ladder, LadderStep
 from rung.study.plan import Plan, plan_of
@@ -108,22 +109,22 @@ def test_more_candidates_need_more_seeds() -> None:
     found = step(kept="start", verdict="cannot tell", estimate=0.008)
     few, many = found, replace(found, candidates=found.candidates * 8)
     difference = found.verdict.differences[1]  # type: ignore[union-attr]
-    needed = [said.seeds_for(ladder(one), one, difference) for one in (few, many)]
+    needed = [step_noise.seeds_for(ladder(one), one, difference) for one in (few, many)]
     assert needed[0] is not None
     assert needed[1] is not None
     assert needed[0].value < needed[1].value
     quiet = replace(found, start=candidate("start", 0.95, 0.95), candidates=(candidate("4", 0.96, 0.96),))
-    assert said.seeds_for(ladder(found), quiet, difference) is None, "no noise was seen"
+    assert step_noise.seeds_for(ladder(found), quiet, difference) is None, "no noise was seen"
 
 
 def test_the_noise_of_a_step_is_pooled_and_counts_a_network_once() -> None:
     found = step()
-    deviation, freedom = said.pooled_deviation(found) or (0.0, 0)
+    deviation, freedom = step_noise.pooled_deviation(found) or (0.0, 0)
     assert freedom == 9
     assert deviation == pytest.approx(np.std([0.95, 0.96, 0.95, 0.96], ddof=1))
     twice = replace(found, candidates=(*found.candidates, replace(found.candidates[0], name="5")))
-    assert (said.pooled_deviation(twice) or (0, 0))[1] == 9
-    assert said.pooled_deviation(replace(found, start=candidate("start", 0.9), candidates=())) is None
+    assert (step_noise.pooled_deviation(twice) or (0, 0))[1] == 9
+    assert step_noise.pooled_deviation(replace(found, start=candidate("start", 0.9), candidates=())) is None
 
 
 def test_a_rule_of_another_kind_is_held_against_the_referee() -> None:

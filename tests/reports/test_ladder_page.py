@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from rung.reports.ladder_page import render, write_page
-from rung.reports.ladder_view import band, table, verdict
+from rung.reports.ladder_view import table, verdict
 from rung.study.ladder import Ladder, write_ladder
+from rung.study.step_noise import band
 from tests.reports.made_ladders import ladder
 
 CASES = {
@@ -90,12 +91,12 @@ def test_a_run_without_rows_takes_only_its_curves_along() -> None:
 
 def test_the_band_holds_the_start_and_grows_with_the_noise() -> None:
     quiet, loud = (ladder([{"a": 0.96}], deviation=deviation).steps[0] for deviation in (0.001, 0.01))
-    (low, high), (wide_low, wide_high) = band(quiet) or (0, 0), band(loud) or (0, 0)
+    (low, high), (wide_low, wide_high) = band(quiet, 0.95) or (0, 0), band(loud, 0.95) or (0, 0)
     mean = sum(quiet.start.values) / 5
     assert low < mean < high
     assert (low + high) / 2 == pytest.approx(mean)
     assert wide_high - wide_low == pytest.approx(10 * (high - low))
-    assert band(replace(quiet, start=replace(quiet.start, values=()), candidates=())) is None
+    assert band(replace(quiet, start=replace(quiet.start, values=()), candidates=()), 0.95) is None
 
 
 def test_the_opening_sentence_says_what_is_kept_and_whether_more_is_to_come() -> None:

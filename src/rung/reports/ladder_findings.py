@@ -15,8 +15,8 @@ from rung.study.ladder import Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
 from rung.study.noise import number_text
 from rung.study.plan import START
-from rung.study.power import Estimate, Noise, seeds_needed, with_interval
 from rung.study.referee import Difference
+from rung.study.step_noise import seeds_for
 from rung.words import PERCENT, count, listing, plural, quoted
 
 LADDER_LABELS: Final = {
@@ -144,33 +144,6 @@ def unclear(ladder: Ladder) -> Iterator[Finding]:
         if needed is not None:
             sentence += f" If that is its true difference, {number_text(needed)} seeds a candidate would show it on these images."
         yield Finding("unclear", sentence, {"step": step.number, "names": [one.name for one in open_ones], "seeds": needed.value if needed else None})
-
-
-def seeds_for(ladder: Ladder, step: LadderStep, difference: Difference) -> Estimate | None:
-    """Return how many seeds would show the difference that was found; None where it does not matter (inside the margin, or a worse one)."""
-    noise = _noise(ladder, step)
-    if difference.estimate <= ladder.plan.tie_margin or noise is None:
-        return None
-    return seeds_needed(noise, difference.estimate, candidates=len(step.candidates), step=step.number, level=ladder.plan.level)
-
-
-def _noise(ladder: Ladder, step: LadderStep) -> Noise | None:
-    """Return the noise of a step's networks as one pilot of as many seeds as they know of it together; None where none was seen."""
-    found = pooled_deviation(step)
-    if found is None or found[0] == 0:
-        return None
-    deviation, freedom = found
-    sign = metric_named(ladder.plan.metric).sign
-    return Noise(freedom + 1, sign * step.start.mean, with_interval(deviation, freedom, 0.95), None, 0, is_share(ladder.plan.metric))
-
-
-def pooled_deviation(step: LadderStep) -> tuple[float, int] | None:
-    """Return the standard deviation of a score over seeds, pooled over a step's networks, and its degrees of freedom; None where no network has two seeds."""
-    networks = {one.runs: np.array(one.values) for one in (step.start, *step.candidates) if len(one.values) > 1}  # one network under two names counts once
-    freedom = sum(len(values) - 1 for values in networks.values())
-    if not freedom:
-        return None
-    return math.sqrt(sum(float(((values - values.mean()) ** 2).sum()) for values in networks.values()) / freedom), freedom
 
 
 def rule(ladder: Ladder) -> Iterator[Finding]:

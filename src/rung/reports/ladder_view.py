@@ -12,12 +12,13 @@ from markupsafe import Markup
 
 from rung.reports import ladder_figures as figures
 from rung.reports.copies import Table, copies
-from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, pooled_deviation, step_sentences
+from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, step_sentences
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import RUNS, Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
 from rung.study.plan import START, shown
 from rung.study.referee import Difference
+from rung.study.step_noise import band
 from rung.words import PERCENT, count, decimal, plural
 
 Rows = Callable[[str], Sequence[Mapping[str, Any]]]
@@ -104,21 +105,6 @@ def _measured(step: LadderStep) -> list[Candidate]:
     return [one for one in (step.start, *step.candidates) if one.values]
 
 
-def band(step: LadderStep) -> tuple[float, float] | None:
-    """Return between which scores the start would fall if it were trained again with as many other seeds, at 95 %; None where no candidate has two.
-
-    From the standard deviation over seeds, pooled over the candidates of the step; twice its variance, for the start's own mean is as uncertain.
-    """
-    from scipy.special import stdtrit
-
-    found = pooled_deviation(step)
-    if found is None or not step.start.values:
-        return None
-    deviation, freedom = found
-    half = float(stdtrit(freedom, (1 + _LEVEL) / 2)) * deviation * math.sqrt(2 / len(step.start.values))
-    return step.start.mean - half, step.start.mean + half
-
-
 def _bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | None, float | None]:
     """Return the interval of a candidate's difference, put onto the start's score; (None, None) where there is none."""
     found, sign = _difference(step, one.name), metric_named(ladder.plan.metric).sign
@@ -133,7 +119,7 @@ def _climb(ladder: Ladder, metric: str, share: bool) -> str:
     for step in ladder.steps:
         marks = [figures.Mark(one.name, one.mean, *_bounds(ladder, step, one), _state(step, one)) for one in _measured(step)]
         if marks:
-            rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), band(step)))
+            rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), band(step, _LEVEL)))
     return figures.climb(rungs, metric, partial(_tick, share=share)) if rungs else ""
 
 
@@ -154,7 +140,7 @@ def _costs(ladder: Ladder, metric: str, share: bool) -> list[str]:
 def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str, Any]:
     measured = _measured(step)
     limits = _limits(ladder, step)
-    shaded = band(step)
+    shaded = band(step, _LEVEL)
     return {
         "step": step,
         "sentences": step_sentences(ladder, step),
@@ -169,7 +155,7 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
 def _limits(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
     """Return the ends of the axis that all candidates of a step share."""
     values = [value for one in _measured(step) for value in (one.mean, *_bounds(ladder, step, one)) if value is not None]
-    values += band(step) or ()
+    values += band(step, _LEVEL) or ()
     if not values:
         return None
     room = (max(values) - min(values)) * 0.04 or abs(values[0]) * 0.01 or 0.01

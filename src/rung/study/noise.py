@@ -99,13 +99,18 @@ def pilot(question: Question, measured: Measured, runs: Sequence[str], parts: Me
         seeds=measured.seeds,
         values=tuple(map(float, sign * measured.values)),
         runs=tuple(runs),
-        noise=replace(noise, mean=sign * noise.mean),
+        noise=_as_read(noise, sign),
         smallest={seeds: smallest_difference(noise, seeds, candidates=question.candidates) for seeds in sorted({*SEEDS, len(measured.seeds)})},
         forecast=forecast,
-        parts=replace(found := noise_of(parts), mean=sign * found.mean) if parts is not None else None,
+        parts=_as_read(noise_of(parts), sign) if parts is not None else None,
         part_values=tuple(map(float, sign * parts.values)) if parts is not None else (),
         part_runs=tuple(part_runs),
     )
+
+
+def _as_read(noise: Noise, sign: float) -> Noise:
+    """Return the noise with its mean as scores.json has it."""
+    return replace(noise, mean=sign * noise.mean)
 
 
 def plan(
