@@ -43,6 +43,10 @@ def test_student_is_cut_at_the_smallest_possible_mean():
     assert intervals.t_interval(np.array([0.0, 0.0, 1.0]), 0.95, 0.0).low == 0.0
 
 
+def test_student_is_cut_at_the_largest_possible_mean():
+    assert intervals.t_interval(np.array([0.5, 1.0, 1.0]), 0.95, 0.0, 1.0).high == 1.0
+
+
 def test_one_value_has_no_interval():
     assert intervals.t_interval(np.array([2.0]), 0.95) == intervals.Value(2.0, None, None, "nothing", 0.95, "none", "one image has no spread")
 

@@ -16,6 +16,7 @@ from rung.reports import compare_findings, compare_page
 from rung.study import entry
 from rung.study.compare import Comparison, missed, over_seeds
 from rung.study.metrics import metric_named
+from rung.study.paired import Side, difference
 from tests.command import Rung, caller
 from tests.study.conftest import THIN
 
@@ -223,3 +224,13 @@ def test_the_command_prints_tables_and_writes_the_page(command: Rung, few_runs: 
     assert refused.code == 2
     assert "rung: these runs cannot be ranked" in refused.err
     assert not (few_runs / "compare.html").exists()
+
+
+def test_differences_of_shares_and_their_axis_end_at_100_points(found: Comparison) -> None:
+    contrast, spread = found.contrasts[0], np.array([[1.0, 0.2], [0.0, 0.1]])
+    apart = difference(*(Side((0, 1), values, found.groups[0].value, 50) for values in spread), 0.95, same_images=True)
+    assert (apart.low or 0) < -1
+    page = compare_page.render(replace(found, contrasts=(replace(contrast, difference=apart.of_shares),)))
+    assert "−100" in page
+    left = 24 + 6.4 * len("wide − thin")
+    assert f'x1="{left:.1f}"' in page, "the whisker begins where the axis does"

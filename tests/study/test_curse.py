@@ -89,3 +89,13 @@ def test_the_bias_is_under_a_fifth_of_a_point(rule: str, spread: float, candidat
     assert found["held"] > 0.85
     if rule == "highest" and spread == 0.0:
         assert found["raw"] > 0.002  # without the correction it is not
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_share_is_not_expected_outside_what_shares_can_be(share: bool) -> None:
+    scores = ((0.05, 0.15), (0.3, 0.0), (0.0, 0.36))
+    made = [Measured(str(number), 1, 1, (0, 1), np.array(values), share=share) for number, values in enumerate(scores)]
+    found = expected_fall([Decided(made[0], tuple(made[1:]), "2")])
+    lowest = found.score - found.high
+    assert lowest == 0.0 if share else lowest < 0.0
+    assert found.score - found.low <= 1.0

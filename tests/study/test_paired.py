@@ -97,3 +97,9 @@ def test_a_difference_turned_around_is_that_of_the_other_side() -> None:
     found = Interval(0.2, 0.1, 0.4, LEVEL, "images", True)
     assert found.turned == Interval(-0.2, -0.4, -0.1, LEVEL, "images", True)
     assert found.turned.turned == found
+
+
+def test_shares_differ_by_no_more_than_100_points() -> None:
+    assert Interval(-0.7, -1.2, -0.2, LEVEL, "seeds", paired=True).of_shares == Interval(-0.7, -1.0, -0.2, LEVEL, "seeds", paired=True)
+    assert Interval(0.7, 0.2, 1.2, LEVEL, "seeds", paired=True).of_shares == Interval(0.7, 0.2, 1.0, LEVEL, "seeds", paired=True)
+    assert Interval(0.7, None, None, LEVEL, "nothing", paired=True).of_shares.low is None

@@ -103,3 +103,15 @@ def test_equal_scores_of_seeds_that_differ_by_images_still_show_noise() -> None:
 def test_what_is_foretold_is_found(candidates: int, seeds: int) -> None:
     found = simulations.foretold(pilots=100, trials=3, candidates=candidates, seeds=seeds, seed=5)
     assert found["found"] == pytest.approx(0.8, abs=0.1)
+
+
+def test_two_seeds_differ_on_no_more_images_than_there_are() -> None:
+    right = np.random.default_rng(0).integers(0, 2, (2, 8)).astype(np.float64)
+    right[1, :4] = 1 - right[0, :4]
+    right[1, 4:] = right[0, 4:]
+    of_images = noise_of(Measured("one", 1, 1, (0, 1), right.mean(axis=1), right)).discordant
+    of_losses = noise_of(Measured("one", 1, 1, (0, 1), 3 * right.mean(axis=1), 3 * right, share=False)).discordant
+    assert of_images is not None
+    assert of_losses is not None
+    assert of_images.high == 1.0
+    assert of_losses.high > 9.0

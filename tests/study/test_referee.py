@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,8 +135,8 @@ def test_losses_are_written_without_percent() -> None:
 def test_neither_order_nor_a_shift_nor_the_unit_changes_a_decision(seeds: int, candidates: int, seed: int, shift: float, unit: float) -> None:
     rng = np.random.default_rng(seed)
     scores = 0.8 + 0.01 * rng.standard_normal((1 + candidates, seeds)) + 0.02 * rng.standard_normal((1 + candidates, 1))
-    plain = [worlds.measured(str(number), one) for number, one in enumerate(scores)]
-    other = [worlds.measured(str(number), unit * (one + shift)) for number, one in enumerate(scores)]
+    plain = [replace(worlds.measured(str(number), one), share=False) for number, one in enumerate(scores)]
+    other = [replace(worlds.measured(str(number), unit * (one + shift)), share=False) for number, one in enumerate(scores)]
     first = judge(plain[0], plain[1:], step=2, tie_margin=0.004)
     second = judge(other[0], other[:0:-1], step=2, tie_margin=0.004 * unit)
     assert first.kept == second.kept
@@ -238,3 +239,11 @@ def test_intervals_hold_the_truth_as_often_as_they_say(world: str, covers: str) 
     assert found["covers"] == covers
     assert 0.92 <= found["found"] <= 0.98
     assert found["together"] >= 0.91
+
+
+def test_no_two_shares_differ_by_more_than_100_points() -> None:
+    wild = (0.3, -0.3)
+    of_share, of_loss = (judge(network("start", 0.5, (0.0, 0.0), share=share), [network("a", 0.6, wild, share=share)], step=1) for share in (True, False))
+    assert (of_share.differences[0].low, of_share.differences[0].high) == (-1.0, 1.0)
+    assert of_loss.differences[0].high > 1.0
+    assert "(-100.00 to 100.00 at" in of_share.reason

@@ -129,15 +129,15 @@ def logit_interval(value: float, variance: float, count: float, level: float, me
     return with_interval(value, min(low, value), max(high, value), level, method)
 
 
-def t_interval(values: npt.NDArray[np.float64], level: float, smallest: float = -np.inf) -> Value:
-    """Return the mean of values (N,) with Student's interval, cut at the smallest possible mean; no interval for one value."""
+def t_interval(values: npt.NDArray[np.float64], level: float, smallest: float = -np.inf, largest: float = np.inf) -> Value:
+    """Return the mean of values (N,) with Student's interval, cut at the smallest and largest possible mean; no interval for one value."""
     mean = float(values.mean())
     if len(values) < 2:
         return without_interval(mean, level, "one image has no spread")
     from scipy.special import stdtrit
 
     half = float(stdtrit(len(values) - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
-    return with_interval(mean, min(max(mean - half, smallest), mean), mean + half, level, "Student's t")
+    return with_interval(mean, min(max(mean - half, smallest), mean), max(min(mean + half, largest), mean), level, "Student's t")
 
 
 def jackknife(values: Callable[[npt.NDArray[np.int64]], float], whole: float, count: int, level: float, purpose: str, groups: int = 20) -> Value:

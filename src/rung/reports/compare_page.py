@@ -120,7 +120,8 @@ def _differences(comparison: Comparison) -> str:
         for c in comparison.contrasts
     ]
     unit = ", in points" if comparison.share else ""
-    return several_figures.strip(bars, f"difference in {name_text(comparison.metric)}{unit}", partial(signed_tick_text, share=comparison.share), zero=True)
+    title, limits = f"difference in {name_text(comparison.metric)}{unit}", (-1.0, 1.0) if comparison.share else (-math.inf, math.inf)
+    return several_figures.strip(bars, title, partial(signed_tick_text, share=comparison.share), zero=True, limits=limits)
 
 
 def _place(comparison: Comparison, name: str) -> int:

@@ -161,7 +161,7 @@ def _strength_rows(report: RobustReport) -> list[dict[str, Any]]:
 
 
 def _cell(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
-    return percent(value or 0.0), "" if low is None or high is None else percent_range(low, min(high, 1.0)).removesuffix(PERCENT)
+    return percent(value or 0.0), "" if low is None or high is None else percent_range(low, high).removesuffix(PERCENT)
 
 
 def _against_row(one: Against, name: str | None) -> dict[str, str]:
@@ -204,7 +204,7 @@ def _against(report: RobustReport) -> str:
     found = {"mean of all": one.together, **one.each}
     bars = [Bar(_shown(name), value.estimate, value.low, value.high, 1) for name, value in found.items()]
     title = f"{shorten(one.second, 24)} minus {shorten(one.first, 24)}, in points"
-    return several_figures.strip(bars, title, signed_tick_text, zero=True)
+    return several_figures.strip(bars, title, signed_tick_text, zero=True, limits=(-1.0, 1.0))
 
 
 def _samples(sample: Images, run: Robustness) -> list[dict[str, Any]]:

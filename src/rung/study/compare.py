@@ -201,9 +201,8 @@ def over_seeds(values: Floats, level: float, metric: Metric, same_images: bool) 
     """
     if values.min() == values.max():
         return without_interval(float(values[0]), level, "all seeds have the same score: too coarse to tell a spread")
-    mean = t_interval(values, level, 0.0 if metric.name in METRICS else -np.inf)
-    high = min(mean.high, 1.0) if mean.high is not None and is_share(metric.name) else mean.high
-    return replace(mean, high=high, covers="seeds" if same_images else "seeds and parts")
+    mean = t_interval(values, level, 0.0 if metric.name in METRICS else -np.inf, 1.0 if metric.share else np.inf)
+    return replace(mean, covers="seeds" if same_images else "seeds and parts")
 
 
 def _values(each: Sequence[Value]) -> Floats:
@@ -214,6 +213,7 @@ def _contrast(first: tuple[list[Entry], Group], second: tuple[list[Entry], Group
     same = alike.same_rows_in_all((*first[0], *second[0]), part)
     one, other = (_side(entries, metric, part, level, same) for entries, _ in (first, second))
     found = paired.difference(one, other, level, same_images=same)
+    found = found.of_shares if metric.share else found
     higher = found.estimate > 0
     better = (second if higher == (metric.sign > 0) else first)[1].name if found.told_apart else None
     if not same:

@@ -66,7 +66,8 @@ def expected_fall(steps: Sequence[Decided], *, level: float = 0.95) -> Fall:
     true one plus noise of its own. Given all scores, the true score of any network has a known mean, whichever was picked: a posterior mean is free of the
     winner's curse (B. Efron, "Tweedie's formula and selection bias", JASA 106, 2011). It is averaged over the spreads by their likelihood and a half-Cauchy
     prior as wide as the noise (A. Gelman, "Prior distributions for variance parameters in hierarchical models", Bayesian Analysis 1, 2006).
-    Noise that all networks share (which images validation got) falls on all alike, is not part of this fall, and is not in its interval.
+    A share is not expected below 0 or above 1. Noise that all networks share (which images validation got) falls on all alike, is not part of this fall,
+    and is not in its interval.
     """
     tree = _tree(steps)
     highest = max(float(np.abs(tree.scores - tree.scores[0]).max()), float(np.sqrt(tree.noise.max())))
@@ -77,6 +78,8 @@ def expected_fall(steps: Sequence[Decided], *, level: float = 0.95) -> Fall:
     mean = float(weights @ means)
     low, high = _quantiles(weights, means, np.sqrt(variances), tree.freedom, level)
     name, share = steps[-1].kept, steps[0].start.share
+    if share:
+        mean, low, high = (min(max(value, 0.0), 1.0) for value in (mean, low, high))
     score = float(tree.scores[tree.kept])
     shown = f"{percent(score, 2)}" if share else amount(score, share)
     bounds = f"{amount(score - high, share)} to {amount(score - low, share)} at {percent(level, 0)} confidence"

@@ -54,6 +54,11 @@ class Interval:
         """The same for first minus second."""
         return replace(self, estimate=-self.estimate, low=None if self.high is None else -self.high, high=None if self.low is None else -self.low)
 
+    @property
+    def of_shares(self) -> Interval:
+        """The same, cut at -1 and 1, beyond which no two shares differ."""
+        return replace(self, low=None if self.low is None else max(self.low, -1.0), high=None if self.high is None else min(self.high, 1.0))
+
 
 @dataclass(frozen=True)
 class _Spread:

@@ -137,7 +137,8 @@ def _discordant(images: Floats | None, level: float) -> Estimate | None:
         left_out = np.array([2 * np.delete(images, seed, axis=0).var(axis=0, ddof=1).mean() for seed in range(n)])
         variance += float((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
     half = float(stdtrit(n - 1, (1 + level) / 2)) * math.sqrt(variance)
-    return Estimate(value, max(value - half, 0.0), value + half, level)
+    most = 1.0 if np.isin(images, (0.0, 1.0)).all() else math.inf  # right and wrong: a share of the images
+    return Estimate(value, max(value - half, 0.0), min(value + half, most), level)
 
 
 def _noises(noise: Noise) -> Floats:

@@ -144,6 +144,8 @@ def pooled(start: Measured, candidates: Sequence[Measured]) -> Pool | None:
 def compared(start: Measured, candidate: Measured, together: Pool | None, error: float) -> Difference:
     """Return candidate - start on the candidate's seeds with its two-sided interval, wrong with probability `error`; its verdict is still open.
 
+    That of shares ends at -1 and 1.
+
     Raises RunError where the images of the two do not fit, or there is neither a second seed nor images.
     """
     from scipy.special import stdtrit
@@ -163,8 +165,8 @@ def compared(start: Measured, candidate: Measured, together: Pool | None, error:
     if of_seeds + images.added == 0:
         of_seeds = estimate**2  # no spread at all is sooner a coarse score than certainty: nothing is told from it
     variance, freedom = images.with_seeds(of_seeds, freedom)
-    half = -float(stdtrit(freedom, error / 2)) * math.sqrt(variance)
-    return Difference(candidate.name, estimate, estimate - half, estimate + half, covers, 1 - error, n, "cannot tell")
+    half, most = -float(stdtrit(freedom, error / 2)) * math.sqrt(variance), 1.0 if start.share else math.inf
+    return Difference(candidate.name, estimate, max(estimate - half, -most), min(estimate + half, most), covers, 1 - error, n, "cannot tell")
 
 
 def _image_differences(start: Measured, candidate: Measured) -> Floats | None:

@@ -61,11 +61,11 @@ class Robustness:
 
     def mean(self, name: str | None = None) -> Value:
         """Return the mean accuracy over the strengths of a corruption, or of all corruptions, with its interval over images."""
-        return t_interval(self.shares(name), LEVEL, 0.0)
+        return t_interval(self.shares(name), LEVEL, 0.0, 1.0)
 
     def lost(self, name: str | None = None) -> Interval:
         """Return by how much the mean accuracy lies below that of the images as they are, paired on the images."""
-        return over_images(self.clean.astype(np.float64) - self.shares(name), LEVEL)
+        return _over_images(self.clean.astype(np.float64) - self.shares(name), LEVEL)
 
     def shares(self, name: str | None = None) -> npt.NDArray[np.float64]:
         """Return for each image the share of right answers over the strengths of one corruption, or of all, float64 (N,)."""
@@ -108,12 +108,16 @@ def report(runs: Sequence[Robustness]) -> RobustReport:
         Against(
             first.run,
             second.run,
-            over_images(second.shares() - first.shares(), joint),
-            {name: over_images(second.shares(name) - first.shares(name), single) for name in first.right},
+            _over_images(second.shares() - first.shares(), joint),
+            {name: _over_images(second.shares(name) - first.shares(name), single) for name in first.right},
         )
         for first, second in pairs
     ]
     return RobustReport(tuple(runs), tuple(against))
+
+
+def _over_images(differences: npt.NDArray[np.float64], level: float) -> Interval:
+    return over_images(differences, level).of_shares
 
 
 def chosen(entry: Entry, part: str, most: int) -> Places:
