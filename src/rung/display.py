@@ -311,9 +311,10 @@ def ladder(found: Ladder, folder: Path, file: Path, verb: str = "ladder") -> Non
     for finding in ladder_findings.findings(found):
         if finding.kind not in _IN_STEPS:
             _output.print(f"- {visible(finding.sentence)}", markup=False)
-    if found.ended and not found.test:
+    if found.ended and not found.tested:
         when = "when the ladder has all its steps" if verb == "ladder" else "when nothing more is to be tried"
-        _output.print(f"The test part is sealed; {when}: rung {verb} {file} --test", markup=False)
+        opened = f"has been opened {plural(found.opened, 'time')} by runs in this folder, and not yet by all of what is kept" if found.opened else "is sealed"
+        _output.print(f"The test part {opened}; {when}: rung {verb} {file} --test", markup=False)
     _output.print(f"page: {folder / PAGE}", markup=False)
 
 

@@ -96,7 +96,7 @@ def _ended(climbed: Ladder, folder: Path, test: bool, before_test: Callable[[Fal
     from rung.reports import ladder_page
 
     if test:
-        if climbed.ended and not climbed.test:
+        if climbed.ended and not climbed.tested:
             before_test(climbed.fall)
         climbed = _tested(climbed, folder, progress)
     ladder_page.write_page(folder)
@@ -172,20 +172,17 @@ def _climbed_before(folder: Path, plan: Plan, say: Callable[[str], None]) -> Lad
 def _tested(climbed: Ladder, folder: Path, progress: Progress | None) -> Ladder:
     """Open the test part for the last winner and the start of a ladder, or read what was opened before; raises RunError before its end."""
     from rung import workbench
+    from rung.study import opened
     from rung.study.entrants import Results
-    from rung.study.ladder import RUNS, Tested, write_ladder
+    from rung.study.ladder import RUNS, write_ladder
     from rung.study.metrics import metric_named
 
     if not climbed.ended:
         raise RunError(f"the ladder {climbed.plan.name} is not climbed to its end: its test part stays sealed until then")
-    results, last, tested = Results(folder / RUNS, metric_named(climbed.plan.metric)), climbed.steps[-1], []
-    first = climbed.steps[0].start
-    both = {one.runs: (name, one) for name, one in ((climbed.winner, last.named(last.kept)), ("start", first))}
-    for name, one in both.values():
-        openings = tuple(workbench.test(folder / RUNS / run, progress=progress).opening for run in one.runs)
-        tested.append(Tested(name, one.seeds, one.runs, tuple(results.value(run, "test") for run in one.runs), openings))
-    opened = climbed.opened_after if climbed.test == tuple(tested) else (*climbed.opened_after, len(climbed.steps))
-    climbed = replace(climbed, test=tuple(tested), opened_after=opened)
+    runs = [run for _, one in opened.ends(climbed) for run in one.runs]
+    again = [workbench.test(folder / RUNS / run, progress=progress).opened_before for run in runs]
+    results = Results(folder / RUNS, metric_named(climbed.plan.metric))
+    climbed = opened.with_openings(climbed, results, climbed if all(again) else opened.noted(climbed, results))
     write_ladder(folder, climbed)
     return climbed
 

@@ -146,6 +146,22 @@ def test_the_test_part_is_opened_at_the_end_for_the_winner_and_the_start(tmp_pat
     assert grown.told == ("The test part was opened when this ladder had 1 step: what came after was chosen by people who may have seen it.",)
 
 
+def test_other_parts_and_back_again_say_truly_what_was_opened(tmp_path: Path) -> None:
+    found = climb(tmp_path, test=True)
+    lines = rung.verify_ledger(tmp_path)
+    other = climb(tmp_path, settings={**THIN, "split.seed": 1})
+    assert (other.test, other.opened, other.opened_after, other.told) == ((), 0, (), ()), "openings of one test set were taken for those of another"
+    assert not other.tested
+    back = climb(tmp_path)
+    assert (back.test, back.opened, back.opened_after, back.tested) == (found.test, lines, (1,), True)
+    (tmp_path / "ladder" / FILE).unlink()
+    alone = climb(tmp_path)
+    assert (alone.test, alone.opened, alone.tested) == (found.test, lines, True), "the runs were not read again"
+    longer = climb(tmp_path, settings={**THIN, "train.epochs": 2})
+    assert (longer.test, longer.opened, longer.tested) == ((), lines, False), "the same test set, opened by other runs of the ladder"
+    assert rung.verify_ledger(tmp_path) == lines
+
+
 def test_the_test_part_stays_sealed_before_the_end(climbed: Path) -> None:
     unfinished = replace(read_ladder(climbed / "small"), ended=False)
     with pytest.raises(RunError, match=r"^the ladder small is not climbed to its end: its test part stays sealed until then$"):

@@ -18,8 +18,9 @@ from rung.study import referee, rules
 from rung.study.curse import Decided, expected_fall
 from rung.study.entrants import Digests, Entrant, Results, shared_digests
 from rung.study.executor import Executor, Job
-from rung.study.ladder import RUNS, Ladder, LadderStep, Tested, write_ladder
+from rung.study.ladder import RUNS, Ladder, LadderStep, write_ladder
 from rung.study.metrics import metric_named
+from rung.study.opened import with_openings
 from rung.study.plan import START, Plan, Step
 from rung.study.resolved import Resolve
 from rung.study.trained import entrant, train_all
@@ -64,7 +65,7 @@ class Climb:
         self.known: dict[str, str] = {}  # identities of all candidates so far, and the first that had each
 
     def climb(self, before: Ladder | None = None) -> Ladder:
-        """Climb all steps that the budget allows; before: the ladder as it was when it was climbed last, whose opened test parts are kept.
+        """Climb all steps that the budget allows; before: the ladder as it was when it was climbed last, which knows when its test part was opened.
 
         ladder.json is written after each step.
 
@@ -73,7 +74,7 @@ class Climb:
         """
         kept: dict[str, Any] = {}
         decided: list[Decided] = []
-        ladder = Ladder(self.plan)
+        ladder = shown = Ladder(self.plan)
         for number, step in enumerate(self.plan.steps, 1):
             done, judged = self._step(number, step, kept)
             if judged is not None:
@@ -84,11 +85,12 @@ class Climb:
             ladder = replace(ladder, steps=(*ladder.steps, done), settings=dict(kept), winner=winner, fall=fall)
             spent = () if done.state == "decided" else (self._spent(number),)
             ladder = replace(ladder, ended=not spent and number == len(self.plan.steps), told=spent)
-            write_ladder(self.folder, _with_tests(ladder, before))
+            shown = with_openings(ladder, self.results, before)
+            write_ladder(self.folder, shown)
             self.watch.decided(done)
             if spent:
                 break
-        return _with_tests(ladder, before)
+        return shown
 
     def _step(self, number: int, step: Step, kept: Mapping[str, Any]) -> tuple[LadderStep, Decided | None]:
         """Climb one step; kept: what the steps before it changed."""
@@ -267,16 +269,3 @@ class Climb:
         if near:
             told.append(f"The validation images differ: compared on the {len(shared):,} that all have, of the start's {len(mine):,}.")
         return shared, near, told
-
-
-def _with_tests(ladder: Ladder, before: Ladder | None) -> Ladder:
-    """Return the ladder with the opened test parts of the one before: of its networks that are still its start or its last winner."""
-    if before is None or not before.opened_after:
-        return ladder
-    runs = {ladder.steps[0].start.runs, *(step.named(step.kept).runs for step in ladder.steps)}
-    kept: tuple[Tested, ...] = tuple(tested for tested in before.test if tested.runs in runs) if ladder.ended and ladder.winner == before.winner else ()
-    steps = before.opened_after[-1]
-    told = ladder.told
-    if len(ladder.steps) > steps:
-        told = (*told, f"The test part was opened when this ladder had {plural(steps, 'step')}: what came after was chosen by people who may have seen it.")
-    return replace(ladder, test=kept, opened_after=before.opened_after, told=told)

@@ -103,7 +103,8 @@ class Ladder:
     steps: those that were begun, in order. settings: what the kept one changes of plan.recipe with plan.settings. winner: its name, "start" or
     "NAME of step N". ended: whether all steps of the plan are decided. fall: expected fall of the kept score from validation to test, None
     before the first decision. test: the last winner's and the start's opened test parts, empty before `rung ladder FILE --test`.
-    opened_after: how many steps the ladder had each time its test parts were opened. told: sentences about the whole ladder, such as a spent budget.
+    opened: how many runs of the ladder's folder have opened this test set; opened_after: how many steps the ladder had when that was done; openings: the same
+    of every test set by its key, those of the ladder climbed with other parts too. told: sentences about the whole ladder, such as a spent budget.
     """
 
     plan: Plan
@@ -113,9 +114,16 @@ class Ladder:
     ended: bool = False
     fall: Fall | None = None
     test: tuple[Tested, ...] = ()
+    opened: int = 0
     opened_after: tuple[int, ...] = ()
+    openings: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     format: int = 1
+
+    @property
+    def tested(self) -> bool:
+        """Whether the last winner has a test score for each of its runs."""
+        return any(one.name == self.winner and one.runs == self.steps[-1].named(self.steps[-1].kept).runs for one in self.test)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values in a fixed order; `ladder_from_json` gives an equal record back."""
@@ -138,6 +146,7 @@ def ladder_from_json(values: Mapping[str, Any]) -> Ladder:
             "test": tuple(Tested(**_tuples(tested)) for tested in plain["test"]),
             "told": tuple(plain["told"]),
             "opened_after": tuple(plain["opened_after"]),
+            "openings": _tuples(plain.get("openings", {})),
         }
     )
 
