@@ -253,8 +253,8 @@ IN_CODE: dict[str, Mutation] = {
         "training rows are scored as validation",
         "validation",
         _PREPARE,
-        "rows = getattr(self.splits, name)\n",
-        'rows = getattr(self.splits, "train" if name == "validation" else name)\n',
+        "rows: Rows = getattr(self.splits, name)\n",
+        'rows: Rows = getattr(self.splits, "train" if name == "validation" else name)\n',
     ),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from rung.arguments import checked
 from rung.errors import DivergedError, RunError
 from rung.recipe import Recipe, flat
 from rung.store import atomic
+from rung.store.values import now
 
 if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
@@ -80,7 +80,7 @@ def bench(
     if racing:
         _write_arrays(folder / ARRAYS, images, splits)
     trials = _raced(races, wanted, staged)
-    facts = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "processor": str(environment("cpu")["processor"])}
+    facts = {"date": now()[:10], "processor": str(environment("cpu")["processor"])}
     rows = {"train": len(splits.train), "validation": len(splits.validation)}
     done = Bench(images.name, rows, float(seconds), threads, tuple(peer.name for peer in racing), tuple(trials), facts)
     atomic.write_json(folder / FILE, done.to_json())

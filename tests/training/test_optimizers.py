@@ -11,6 +11,7 @@ from rung.recipe import OptimizerName, Train
 from rung.training import optimizers
 from rung.training.muon import Muon, orthogonal
 from rung.training.optimizers import (
+    ADAM_RATIO_BESIDE_MUON,
     CAPTURABLE,
     DEFAULTS,
     MOMENTUM,
@@ -116,7 +117,7 @@ def test_restored_rates_are_those_saved() -> None:
     saved = optimizer_tensors(optimizers)
     fresh = build_optimizers(model, train)
     restore_optimizers(fresh, *saved)
-    assert [group["lr"] for o in fresh for group in o.param_groups] == pytest.approx([0.005, 0.00025, 0.00025])
+    assert [group["lr"] for o in fresh for group in o.param_groups] == pytest.approx([0.005, *[0.005 * ADAM_RATIO_BESIDE_MUON] * 2])
 
 
 def test_state_of_another_recipe_or_network_is_refused() -> None:
@@ -335,7 +336,7 @@ def test_newton_schulz_brings_singular_values_near_one(shape: tuple[int, int, in
 def test_set_rate_keeps_the_ratio_of_each_group() -> None:
     optimizers = build_optimizers(network(), Train(optimizer="muon"))
     set_rate(optimizers, 0.1)
-    assert [group["lr"] for o in optimizers for group in o.param_groups] == pytest.approx([0.1, 0.005])
+    assert [group["lr"] for o in optimizers for group in o.param_groups] == pytest.approx([0.1, 0.1 * ADAM_RATIO_BESIDE_MUON])
 
 
 @pytest.mark.parametrize("rates", [(0.0625, 0.03125), (0.1, 0.007)], ids=["rates that float32 holds", "others"])

@@ -53,7 +53,7 @@ def markdown(table: Table) -> str:
 def comma_separated(table: Table) -> str:
     """Return the table as CSV (RFC 4180, with plain line ends); a minus before a number is the sign that programs read."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(_flat(row, _for_programs) for row in (table.headings, *table.rows))
+    csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(_flat(row, _for_programs) for row in (table.headings, *table.rows))
     return out.getvalue().rstrip("\n")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -131,7 +130,7 @@ class Executor:
         worker = _Worker(process, ours)
         with contextlib.suppress(OSError):
             ours.send(sys.path)
-            ours.send_bytes(pickle.dumps(self.train))
+            ours.send(self.train)
         self._workers.append(worker)
         return worker
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import queue
 import signal
 import sys
@@ -29,7 +28,7 @@ def main(handle: int) -> None:
             signal.signal(number, _end)
     connection = Connection(handle)
     sys.path[:] = connection.recv()
-    train: Train = pickle.loads(connection.recv_bytes())
+    train: Train = connection.recv()
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, jobs), daemon=True).start()
     with sweep():

@@ -64,7 +64,7 @@ def test_balanced_sampling_is_held_to_the_binomial_interval(monkeypatch: pytest.
     held = Held(np.zeros((400, 1, 1, 1), dtype=np.uint8), np.repeat([0, 1], [350, 50]))
     fair = batches(held, classes=2, balanced=True)
     assert rows.rows_once(fair, 400, 64, trace(), held, PIXELS).state == "ok"
-    monkeypatch.setattr(Batches, "_order", lambda self, epoch: np.random.default_rng(epoch).permutation(400))
+    monkeypatch.setattr(Batches, "_order", lambda self, epoch: torch.from_numpy(np.random.default_rng(epoch).permutation(400)))
     assert "Epoch 1 of balanced sampling had 400 rows and 50 to 350 of a class" in rows.rows_once(fair, 400, 64, trace(), held, PIXELS).sentence
 
 
