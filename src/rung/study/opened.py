@@ -55,7 +55,7 @@ def ends(ladder: Ladder) -> list[tuple[str, Candidate]]:
 
 def _receipts(results: Results) -> dict[str, Mapping[str, Any]]:
     """Return the ledger's line of each run of the ladder's folder that has opened its test part."""
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for path in sorted(results.runs.glob(f"*/{ledger.RECEIPT}")):
         line = atomic.read_json(path)
         if not isinstance(line, dict) or not isinstance(line.get("key"), str) or not isinstance(line.get("opening"), int):
@@ -75,7 +75,7 @@ def _remembered(before: Ladder | None, receipts: Receipts) -> dict[str, tuple[in
 
 
 def _test_sets(runs: Sequence[str], receipts: Receipts, results: Results) -> set[str]:
-    """Return the keys of the test sets of these runs, as far as a run of the ladder has opened them: its own line says which, or that of one on the same rows."""
+    """Return the keys of those test sets of these runs that a run of the ladder has opened: its own line names it, or that of one on the same rows."""
     by_rows = {_rows(run, results): str(receipt["key"]) for run, receipt in receipts.items()}
     keys = {str(receipts[run]["key"]) for run in runs if run in receipts}
     return keys | {by_rows[rows] for run in runs if run not in receipts and (rows := _rows(run, results)) in by_rows}
