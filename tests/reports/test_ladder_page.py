@@ -99,6 +99,15 @@ def test_the_band_holds_the_start_and_grows_with_the_noise() -> None:
     assert band(replace(quiet, start=replace(quiet.start, values=()), candidates=()), 0.95) is None
 
 
+def test_the_band_ends_where_scores_do_and_says_where_its_width_comes_from() -> None:
+    made = ladder([{"a": 0.3}], start=0.2, deviation=0.1, seeds=2)
+    assert (band(made.steps[0], 0.95) or (0, 0))[0] < 0
+    page = render(made, lambda run: [])
+    assert re.search(r'<text[^>]*class="tick"[^>]*>0\u202f%<', page)
+    assert not re.search(r'<text[^>]*class="tick"[^>]*>[-−]', page)
+    assert "pooled over the start and the candidates of the step" in page
+
+
 def test_the_opening_sentence_says_what_is_kept_and_whether_more_is_to_come() -> None:
     assert verdict(CASES["nothing decided"]) == "No step is decided yet."
     assert verdict(CASES["all worse"]).startswith("Nothing was shown to be better than the start: 9")

@@ -67,7 +67,12 @@ def test_what_cannot_be_told_is_said_and_the_start_stays() -> None:
     verdict = judge(start(), [network("a", 0.801), network("b", 0.802, -NOISE)], step=1, tie_margin=0.001)
     assert verdict.kept == "start"
     assert {difference.verdict for difference in verdict.differences} == {"cannot tell"}
-    assert verdict.reason.startswith("“start” stays: it cannot be told at this budget whether “b” is better: 0.20 points (")
+    assert verdict.reason.startswith("“start” stays: with 5 seeds it cannot be told whether “b” is better: 0.20 points (")
+
+
+def test_of_one_that_is_behind_it_is_not_asked_whether_it_is_better() -> None:
+    reason = judge(start(), [network("a", 0.799), network("b", 0.798, -NOISE)], step=1, tie_margin=0.001).reason
+    assert reason.startswith("“start” stays: none is shown to be better, and with 5 seeds “a” cannot be told from it: -0.10 points (")
 
 
 def test_where_all_are_worse_no_candidate_is_better() -> None:

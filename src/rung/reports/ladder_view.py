@@ -111,7 +111,17 @@ def _bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | N
     if found is None or not math.isfinite(found.low + found.high):
         return None, None
     low, high = sorted((step.start.mean + sign * found.low, step.start.mean + sign * found.high))
+    return _possible(ladder, low, high)
+
+
+def _possible(ladder: Ladder, low: float, high: float) -> tuple[float, float]:
+    """Return an interval of scores, of shares only that part in which a share can lie."""
     return (max(low, 0.0), min(high, 1.0)) if is_share(ladder.plan.metric) else (low, high)
+
+
+def _band(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
+    found = band(step, _LEVEL)
+    return _possible(ladder, *found) if found else None
 
 
 def _climb(ladder: Ladder, metric: str, share: bool) -> str:
@@ -119,7 +129,7 @@ def _climb(ladder: Ladder, metric: str, share: bool) -> str:
     for step in ladder.steps:
         marks = [figures.Mark(one.name, one.mean, *_bounds(ladder, step, one), _state(step, one)) for one in _measured(step)]
         if marks:
-            rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), band(step, _LEVEL)))
+            rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), _band(ladder, step)))
     return figures.climb(rungs, metric, partial(_tick, share=share)) if rungs else ""
 
 
@@ -140,7 +150,7 @@ def _costs(ladder: Ladder, metric: str, share: bool) -> list[str]:
 def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str, Any]:
     measured = _measured(step)
     limits = _limits(ladder, step)
-    shaded = band(step, _LEVEL)
+    shaded = _band(ladder, step)
     return {
         "step": step,
         "sentences": step_sentences(ladder, step),
@@ -155,12 +165,11 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
 def _limits(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
     """Return the ends of the axis that all candidates of a step share."""
     values = [value for one in _measured(step) for value in (one.mean, *_bounds(ladder, step, one)) if value is not None]
-    values += band(step, _LEVEL) or ()
+    values += _band(ladder, step) or ()
     if not values:
         return None
     room = (max(values) - min(values)) * 0.04 or abs(values[0]) * 0.01 or 0.01
-    low, high = min(values) - room, max(values) + room
-    return (max(low, 0.0), min(high, 1.0)) if is_share(ladder.plan.metric) else (low, high)
+    return _possible(ladder, min(values) - room, max(values) + room)
 
 
 def _place(value: float, limits: tuple[float, float]) -> float:

@@ -208,11 +208,13 @@ def described(difference: Difference, share: bool) -> str:
 
 
 def _stays(start: Measured, differences: Sequence[Difference]) -> str:
-    """Return why the start stays: nothing is better, or at this budget it cannot be told."""
+    """Return why the start stays: nothing is better, or with so many seeds it cannot be told."""
     open_ones = [difference for difference in differences if difference.verdict == "cannot tell"]
     name = quoted(start.name)
     if not open_ones:
         return f"{name} stays: no candidate is better."
     most = max(open_ones, key=lambda difference: difference.estimate)
-    told = f"it cannot be told at this budget whether {quoted(most.name)} is better: {described(most, start.share)}"
-    return f"{name} stays: {told}."
+    seeds, found = plural(most.seeds, "seed"), described(most, start.share)
+    if most.estimate > 0:
+        return f"{name} stays: with {seeds} it cannot be told whether {quoted(most.name)} is better: {found}."
+    return f"{name} stays: none is shown to be better, and with {seeds} {quoted(most.name)} cannot be told from it: {found}."
