@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rung.data.load import from_arrays
-from rung.errors import DataError
+from rung.errors import DataError, did_you_mean
 
 IMAGES = np.zeros((4, 8, 8, 3), np.uint8)
 
@@ -27,3 +27,9 @@ def test_a_mistake_in_the_data_names_the_check_that_looks_for_it(images: np.ndar
     with pytest.raises(DataError, match=r"\w") as caught:
         from_arrays(images, labels, classes=classes)
     assert caught.value.check == check
+
+
+def test_the_nearest_word_is_meant_and_a_sentence_may_follow() -> None:
+    assert did_you_mean("acuracy", ["accuracy", "loss"], "Or your own") == "did you mean 'accuracy'? Or your own"
+    assert did_you_mean("xyz", ["accuracy", "loss"], "Or your own") == "known: accuracy, loss. Or your own"
+    assert did_you_mean("xyz", ["accuracy", "loss"]) == "known: accuracy, loss"

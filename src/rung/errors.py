@@ -44,13 +44,13 @@ class ResourceError(RungError):
     exit_code = 4
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" for the nearest known word, else the list of known words."""
+def did_you_mean(word: str, known: Iterable[str], then: str = "") -> str:
+    """Return "did you mean 'x'?" for the nearest known word, else the list of known words; then: a sentence that follows."""
     known = list(known)
     close = difflib.get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{next(k for k in known if k.lower() == close[0])}'?"
-    return "known: " + ", ".join(known)
+        return f"did you mean '{next(k for k in known if k.lower() == close[0])}'?{then and f' {then}'}"
+    return f"known: {', '.join(known)}{then and f'. {then}'}"
 
 
 def one_line(text: str, most: int = 80) -> str:

@@ -59,6 +59,7 @@ def test_every_field_has_a_description() -> None:
         ({"train.class_weights": 3}, "expected 'none' or 'balanced' or a table of names with a number above 0 each (in"),
         ({"data.strict": 5}, "data.strict = 5: expected true or false (in"),
         ({"augment.own": 3}, 'augment.own = 3: expected a list of texts, such as ["a", "b"] (in'),
+        ({"network.filter": 3}, "there is no field 'network.filter': did you mean 'network.filters'?"),
         ({"train": 3}, "'train' is no field but a part, which has epochs, steps, batch_size, "),
         ({"defaults": "keras"}, "'defaults' is a field of several parts: say which, network.defaults or train.defaults"),
         ({"train.weight_decay": 0.1}, "only adamw and muon have it, not adam"),

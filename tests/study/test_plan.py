@@ -131,7 +131,7 @@ def test_a_file_that_is_no_ladder_is_refused(tmp_path: Path, text: str | None, s
         ({"settings": {"seed": 3}}, r"^settings: seed is set by the ladder"),
         ({"settings": {"train.epoch": 3}}, r"^there is no field 'train.epoch'"),
         ({"settings": {"split.fit_on": "train+validation", "train.keep": "last"}}, r"leaves no validation part to compare candidates on"),
-        ({"metric": "acuracy"}, r"^there is no metric 'acuracy': did you mean 'accuracy'\?; your own is one once the recipe names it"),
+        ({"metric": "acuracy"}, r"^there is no metric 'acuracy': did you mean 'accuracy'\? Your own is one once the recipe names it"),
         ({"metric": "score", "settings": {"train.metrics": ["mine.py:points"]}}, r"^there is no metric 'score': known: .*points$"),
     ],
 )

@@ -96,7 +96,7 @@ def test_extreme_logits_stay_finite(name: str) -> None:
 
 
 def test_unknown_loss_is_told_apart() -> None:
-    with pytest.raises(RecipeError, match=r"train.loss = 'hing' is not a loss: did you mean 'hinge'\?"):
+    with pytest.raises(RecipeError, match=r"train.loss = 'hing' is not a loss: did you mean 'hinge'\? Your own is given as file.py:name"):
         build_loss(Train(loss="hing"))
 
 

@@ -45,9 +45,8 @@ def recipe_named(name: str | Path | Recipe) -> Recipe:
         return made
     if word.endswith(".toml") or Path(word).is_file():
         return recipe_module.from_toml(Path(word))
-    meant = did_you_mean(word, RECIPES)
-    stop = "" if meant.endswith("?") else "."
-    raise RecipeError(f"there is no recipe '{word}': {meant}{stop} A file must end in .toml, a function be given as file.py:name")
+    meant = did_you_mean(word, RECIPES, "A file must end in .toml, a function be given as file.py:name")
+    raise RecipeError(f"there is no recipe '{word}': {meant}")
 
 
 def data_recipe(

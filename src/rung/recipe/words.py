@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import pydantic
 from pydantic.fields import FieldInfo
 
 from rung.errors import one_line
 from rung.recipe.right import right
+
+_NEARLY: Final = 0.85  # how alike two names are of which one is a slip of the other, by difflib
 
 
 def refused(error: pydantic.ValidationError, kind: type[pydantic.BaseModel], values: Mapping[str, Any]) -> str:
@@ -52,10 +54,14 @@ def no_field(given: str, known: Sequence[str]) -> str:
 
 
 def _meant(given: str, known: Sequence[str], part_is_right: bool) -> str | None:
-    """Return the field of this very name in another part, else the nearest of the same part, else, where there is no such part, of any."""
+    """Return the field of the same part that is nearly this one, else that of this very name in another part, else the nearest of the same part.
+
+    Where there is no such part, else the nearest of any.
+    """
     part, _, key = given.rpartition(".")
     beside = [name for name in known if name.rpartition(".")[0] == part]
     likely = (
+        (beside, difflib.get_close_matches(key, map(_last, beside), n=1, cutoff=_NEARLY)),
         (known, [key] if key in map(_last, known) else []),
         (beside, difflib.get_close_matches(key, map(_last, beside), n=1)),
         (known, [] if part_is_right else difflib.get_close_matches(key, map(_last, known), n=1)),

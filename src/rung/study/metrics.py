@@ -73,5 +73,5 @@ def check_metric(name: str, recipe: Recipe) -> None:
     """Check that runs of this recipe have the metric; raises RecipeError with those they have."""
     known = [*METRICS, *(spec.rpartition(":")[2] for spec in recipe.train.metrics)]
     if name not in known:
-        own = "" if recipe.train.metrics else '; your own is one once the recipe names it, train.metrics = ["file.py:name"]'
-        raise RecipeError(f"there is no metric '{name}': {did_you_mean(name, known)}{own}")
+        own = "" if recipe.train.metrics else 'Your own is one once the recipe names it, train.metrics = ["file.py:name"]'
+        raise RecipeError(f"there is no metric '{name}': {did_you_mean(name, known, own)}")

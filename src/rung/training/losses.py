@@ -76,7 +76,7 @@ def build_loss(train: Train, own: Callable[[Tensor, Tensor], Tensor] | None = No
     if own is not None:
         return partial(_checked, own, train.loss, train.class_weights != "none")
     if train.loss not in LOSSES:
-        raise RecipeError(f"train.loss = '{train.loss}' is not a loss: {did_you_mean(train.loss, LOSSES)}; your own is given as file.py:name")
+        raise RecipeError(f"train.loss = '{train.loss}' is not a loss: {did_you_mean(train.loss, LOSSES, 'Your own is given as file.py:name')}")
     if train.loss == "cross_entropy":
         return partial(cross_entropy, label_smoothing=train.label_smoothing)
     return LOSSES[train.loss]
