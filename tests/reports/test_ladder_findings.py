@@ -76,11 +76,13 @@ def test_an_unfinished_ladder_says_how_far_it_is() -> None:
 def test_the_fall_is_foretold_with_its_interval_for_shares_and_losses() -> None:
     fall = Fall(0.002, -0.001, 0.005, 0.95, 0.975, 0.973, "Two candidates were tried.")
     (sentence,) = sentences(said.fall(ladder(step(), fall=fall)))
-    assert sentence == "Two candidates were tried. That makes 97.30 % (97.00 % to 97.60 %) on test."
+    assert sentence == "Two candidates were tried. That makes a true score of 97.30 % (97.00 % to 97.60 %), to which the noise of the test images comes."
     beyond = Fall(0.0, -0.03, 0.03, 0.95, 0.975, 0.975, "So.")
-    assert sentences(said.fall(ladder(step(), fall=beyond))) == ["So. That makes 97.50 % (94.50 % to 100.00 %) on test."]
+    assert sentences(said.fall(ladder(step(), fall=beyond))) == [
+        "So. That makes a true score of 97.50 % (94.50 % to 100.00 %), to which the noise of the test images comes."
+    ]
     loss = Ladder(plan(metric="loss"), (), fall=Fall(0.002, -0.001, 0.005, 0.95, -0.11, -0.112, ""))
-    assert "makes 0.1120 (0.1090 to 0.1150) on test." in sentences(said.fall(loss))[0]
+    assert "makes a true score of 0.1120 (0.1090 to 0.1150), to which the noise of the test images comes." in sentences(said.fall(loss))[0]
     assert not sentences(said.fall(ladder(step())))
 
 

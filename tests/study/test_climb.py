@@ -35,6 +35,7 @@ def test_the_winner_of_a_step_is_carried_on(world: World) -> None:
     assert second.start.runs == first.named("15").runs, "its runs were not taken from the step before"
     assert found.fall is not None
     assert found.fall.score == pytest.approx(np.mean(second.start.values))
+    assert found.fall.reason.startswith("“15” of step 1 has "), "what an earlier step kept is not the ladder's start"
     assert read_ladder(world.folder) == found
     assert ladder_from_json(json.loads(json.dumps(found.to_json()))) == found
 

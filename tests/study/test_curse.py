@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.referee import simulations, worlds
 from rung.errors import RunError
-from rung.study.curse import Decided, _posterior, _tree, expected_fall
+from rung.study.amounts import signed_text
+from rung.study.curse import Decided, _moves, _posterior, _tree, expected_fall
 from rung.study.measured import Measured
 
 
@@ -46,7 +47,16 @@ def test_the_sentence_gives_the_numbers() -> None:
     assert found.expected == pytest.approx(found.score - found.estimate)
     assert found.low < found.estimate < found.high
     assert f"has {100 * found.score:.2f}\u202f% on validation; chosen among 7 by noisy scores, it is expected to fall by " in found.reason
-    assert f"({100 * found.low:.2f} points to {100 * found.high:.2f} points at 95\u202f% confidence)." in found.reason
+    assert f"({signed_text(found.low, True)} to {signed_text(found.high, True)} points at 95\u202f% confidence)." in found.reason
+
+
+def test_a_rise_is_a_rise_and_a_loss_keeps_its_sign() -> None:
+    assert _moves(0.0129, -0.0634, 0.0553, 0.95, True) == "rise by 1.29 points (−6.34 to +5.53 points at 95\u202f% confidence)"
+    assert _moves(-0.0129, -0.0634, 0.0553, 0.95, True) == "fall by 1.29 points (−5.53 to +6.34 points at 95\u202f% confidence)"
+    assert _moves(0.0, -0.01, 0.01, 0.95, True).startswith("fall by 0.00 points (−1.00 to +1.00 points")
+    one, other = (Measured(name, 1, 1, (0, 1, 2), -np.array(values), share=False) for name, values in (("a", (0.5, 0.52, 0.51)), ("b", (0.4, 0.41, 0.42))))
+    reason = expected_fall([Decided(one, (other,), "b")], called="“b” of step 1", sign=-1.0).reason
+    assert reason.startswith("“b” of step 1 has 0.4100 on validation; chosen among 2 by noisy scores, it is expected to rise by 0.00")
 
 
 def test_images_add_to_the_noise() -> None:
@@ -72,7 +82,7 @@ def test_where_all_have_the_same_scores_no_fall_is_expected() -> None:
     first = networks(1)[0]
     found = expected_fall([Decided(first, (Measured("twin", 1, 1, first.seeds, first.values),), "0")])
     assert (found.estimate, found.high - found.low) == (pytest.approx(0.0, abs=1e-7), pytest.approx(0.0, abs=1e-7))
-    assert "is expected to fall by 0.00 points (0.00 points to 0.00 points" in found.reason
+    assert "is expected to fall by 0.00 points (0.00 to 0.00 points" in found.reason
 
 
 def test_no_spread_at_all_is_no_certainty() -> None:

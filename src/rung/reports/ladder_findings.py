@@ -106,7 +106,8 @@ def fall(ladder: Ladder) -> Iterator[Finding]:
     share, sign = is_share(ladder.plan.metric), metric_named(ladder.plan.metric).sign
     expected, low, high = sign * found.expected, *sorted((sign * (found.score - found.high), sign * (found.score - found.low)))
     most = 1.0 if share else math.inf
-    sentence = f"{found.reason} That makes {value_text(expected, share)} ({value_text(low, share)} to {value_text(min(high, most), share)}) on test."
+    true = f"{value_text(expected, share)} ({value_text(low, share)} to {value_text(min(high, most), share)})"
+    sentence = f"{found.reason} That makes a true score of {true}, to which the noise of the test images comes."
     yield Finding("fall", sentence, {"estimate": found.estimate, "low": found.low, "high": found.high, "expected": expected})
 
 

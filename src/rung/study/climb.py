@@ -18,7 +18,7 @@ from rung.study import referee, rules
 from rung.study.curse import Decided, expected_fall
 from rung.study.entrants import Digests, Entrant, Results, shared_digests
 from rung.study.executor import Executor, Job
-from rung.study.ladder import RUNS, Ladder, LadderStep, write_ladder
+from rung.study.ladder import RUNS, Ladder, LadderStep, called, write_ladder
 from rung.study.metrics import metric_named
 from rung.study.opened import with_openings
 from rung.study.plan import START, Plan, Step
@@ -81,7 +81,7 @@ class Climb:
                 decided.append(judged)
             kept |= done.named(done.kept).settings
             winner = ladder.winner if done.kept == START else f"{done.kept} of step {number}"
-            fall = expected_fall(decided) if decided else None
+            fall = expected_fall(decided, called=called(winner), sign=self.results.metric.sign) if decided else None
             ladder = replace(ladder, steps=(*ladder.steps, done), settings=dict(kept), winner=winner, fall=fall)
             spent = () if done.state == "decided" else (self._spent(number),)
             ladder = replace(ladder, ended=not spent and number == len(self.plan.steps), told=spent)

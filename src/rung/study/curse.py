@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from rung.errors import RunError
+from rung.study.amounts import range_text, size_text, value_text
 from rung.study.measured import Floats, Measured
-from rung.study.referee import amount
 from rung.study.variance import expected_freedom, image_share
 from rung.words import percent, quoted
 
@@ -57,8 +57,10 @@ class _Tree:
     freedom: float
 
 
-def expected_fall(steps: Sequence[Decided], *, level: float = 0.95) -> Fall:
+def expected_fall(steps: Sequence[Decided], *, level: float = 0.95, called: str = "", sign: float = 1.0) -> Fall:
     """Return the expected fall of the score that a whole ladder ended with; none where all have the same score with every seed.
+
+    called: the kept one in the sentence, if not by its name in its step. sign: -1.0 where lower is better and the scores are negated.
 
     Raises RunError without a step, or where one seed and no images tell nothing of the noise.
 
@@ -77,15 +79,22 @@ def expected_fall(steps: Sequence[Decided], *, level: float = 0.95) -> Fall:
     weights /= weights.sum()
     mean = float(weights @ means)
     low, high = _quantiles(weights, means, np.sqrt(variances), tree.freedom, level)
-    name, share = steps[-1].kept, steps[0].start.share
-    if share:
+    if steps[0].start.share:
         mean, low, high = (min(max(value, 0.0), 1.0) for value in (mean, low, high))
     score = float(tree.scores[tree.kept])
-    shown = f"{percent(score, 2)}" if share else amount(score, share)
-    bounds = f"{amount(score - high, share)} to {amount(score - low, share)} at {percent(level, 0)} confidence"
-    chosen = f"chosen among {len(tree.scores)} by noisy scores, it is expected to fall by {amount(score - mean, share)} ({bounds})"
-    reason = f"{quoted(name)} has {shown} on validation; {chosen}."
+    name = called or quoted(steps[-1].kept)
+    has = value_text(sign * score, steps[0].start.share)
+    changes = sorted((sign * (low - score), sign * (high - score)))
+    moves = _moves(sign * (mean - score), changes[0], changes[1], level, steps[0].start.share)
+    reason = f"{name} has {has} on validation; chosen among {len(tree.scores)} by noisy scores, it is expected to {moves}."
     return Fall(score - mean, score - high, score - low, level, score, mean, reason)
+
+
+def _moves(change: float, low: float, high: float, level: float, share: bool) -> str:
+    """Write how a score changes where it is measured anew: "fall by 0.31 points (−0.20 to +0.82 points at 95 % confidence)"."""
+    rises = change > 0 and size_text(change, share) != size_text(0.0, share)
+    bounds = range_text(low, high, share) if rises else range_text(-high, -low, share)
+    return f"{'rise' if rises else 'fall'} by {size_text(abs(change), share)} ({bounds}{' points' if share else ''} at {percent(level, 0)} confidence)"
 
 
 def _tree(steps: Sequence[Decided]) -> _Tree:

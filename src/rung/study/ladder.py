@@ -15,6 +15,7 @@ from rung.store import atomic
 from rung.study.curse import Fall
 from rung.study.plan import START, Plan, plan_from_json
 from rung.study.referee import Difference, Verdict
+from rung.words import quoted
 
 FILE: Final = "ladder.json"
 PAGE: Final = "ladder.html"
@@ -130,6 +131,12 @@ class Ladder:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain = {"steps": [asdict(step) for step in self.steps], "test": [asdict(tested) for tested in self.test]}
         return {"format": self.format} | values | plain | {"plan": self.plan.to_json(), "fall": self.fall and asdict(self.fall)}
+
+
+def called(winner: str) -> str:
+    """Write what a ladder keeps in a sentence, by where it came from: “start”, “[16, 32]” of step 1."""
+    name, of, step = winner.rpartition(" of step ")
+    return f"{quoted(name)} of step {step}" if of else quoted(winner)
 
 
 def ladder_from_json(values: Mapping[str, Any]) -> Ladder:
