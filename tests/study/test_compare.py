@@ -13,6 +13,7 @@ import pytest
 import rung
 from rung.errors import RecipeError, RunError
 from rung.reports import compare_findings, compare_page
+from rung.reports.place import page_name
 from rung.study import entry
 from rung.study.compare import Comparison, missed, over_seeds
 from rung.study.metrics import metric_named
@@ -223,7 +224,7 @@ def test_the_command_prints_tables_and_writes_the_page(command: Rung, few_runs: 
     refused = command("compare", "thin-0", "other-rows", "--out", few_runs)
     assert refused.code == 2
     assert "rung: these runs cannot be ranked" in refused.err
-    assert not (few_runs / "compare.html").exists()
+    assert not list(few_runs.glob("*.html"))
 
 
 def test_differences_of_shares_and_their_axis_end_at_100_points(found: Comparison) -> None:
@@ -234,3 +235,33 @@ def test_differences_of_shares_and_their_axis_end_at_100_points(found: Compariso
     assert "−100" in page
     left = 24 + 6.4 * len("wide − thin")
     assert f'x1="{left:.1f}"' in page, "the whisker begins where the axis does"
+
+
+@pytest.mark.parametrize(
+    ("within", "said"),
+    [
+        ((0.91, 0.08), "; between seeds of “thin” 0.91 and between seeds of “wide” 0.08."),
+        ((0.6, 0.58), "; between seeds of “thin” 0.60 and between seeds of “wide” 0.58: as alike as two seeds of one recipe."),
+        ((None, 0.9), "; between seeds of “wide” 0.90: other errors than another seed of one recipe makes."),
+        ((None, None), "all that the accuracies allow)."),
+    ],
+)
+def test_whether_errors_are_alike_is_measured_by_named_recipes(found: Comparison, within: tuple[float | None, float | None], said: str) -> None:
+    (contrast,) = found.contrasts
+    assert contrast.errors is not None
+    changed = replace(found, contrasts=(replace(contrast, errors=replace(contrast.errors, overlap=0.59, within=within)),))
+    assert next(compare_findings.errors(changed)).endswith(said)
+
+
+def test_a_page_is_named_by_its_runs(command: Rung, few_runs: Path, tmp_path: Path) -> None:
+    for name in ("thin-0", "wide-0", "thin-1"):
+        shutil.copytree(few_runs / name, tmp_path / name)
+    for runs in (("thin-0", "wide-0"), ("thin-0", "thin-1")):
+        assert f"page: {tmp_path}/compare-{'-'.join(runs)}.html" in command("compare", *runs, "--out", tmp_path).out
+    assert sorted(page.name for page in tmp_path.glob("*.html")) == ["compare-thin-0-thin-1.html", "compare-thin-0-wide-0.html"]
+
+
+def test_the_name_of_a_page_of_many_runs_is_short_and_its_own() -> None:
+    names = [page_name("compare", [f"20260101-120000-digits-{seed}" for seed in range(count)]) for count in (30, 31)]
+    assert all(name.startswith("compare-20260101-120000-digits-0-and-") and len(name) < 80 for name in names)
+    assert names[0] != names[1]

@@ -27,14 +27,14 @@ def test_counts_and_what_chance_would_give() -> None:
     assert same.by_class == pytest.approx(5 * (2 / 5) * (4 / 5) + 5 * (1 / 5) * 0)
     assert same.same_answer == 1.0
     assert same.mcnemar == pytest.approx(binomtest(1, 3).pvalue)
-    assert same.within == ()
+    assert same.within == (None, None)
 
 
 def test_several_runs_are_means_over_pairs_and_know_how_alike_their_seeds_are() -> None:
     same = same_errors([answered([0, 1]), answered([1, 2])], [answered([1])])
     assert (same.first_only, same.second_only, same.both_wrong) == (1, 0, 1)
     assert same.mcnemar is None
-    assert same.within == (pytest.approx((1 - 0.4) / (2 - 0.4)),)
+    assert same.within == (pytest.approx((1 - 0.4) / (2 - 0.4)), None)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 9), (3, 4), (12, 30), (5, 5)])

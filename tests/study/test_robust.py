@@ -159,6 +159,6 @@ def test_the_command_prints_a_table_and_writes_the_page_into_the_run(command: Ru
     assert f"page: {root}/thin-0/robust.html" in said.out
     assert (root / "thin-0" / "robust.html").is_file()
     told = json.loads(command("robust", "thin-0", "wide-0", "--out", root, "--images", "30", "--json").out)
-    assert told["page"] == str(root / "robust.html")
+    assert told["page"] == str(root / "robust-thin-0-wide-0.html")
     assert [one["run"] for one in told["runs"]] == ["thin-0", "wide-0"]
     assert set(told["against"][0]["each"]) == set(NAMES)

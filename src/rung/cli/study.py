@@ -145,17 +145,25 @@ def compare(
 ) -> None:
     """Set finished runs beside each other: scores with intervals, paired differences, logs, confusions, errors in common.
 
-    Runs of one recipe with several seeds are one group. Writes compare.html into the folder of runs, or where --page says.
+    Runs of one recipe with several seeds are one group. Writes compare-RUN-RUN.html into the folder of runs, or where --page says.
     """
     from rung import display, studies
 
-    written = page or out / "compare.html"
+    written = page or _page_of("compare", runs, out)
     with display.busy("comparing the runs"):
         found = studies.compare(runs, metric=metric, part=part, anyway=anyway, page=written, out=out)
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "page": str(written)}))
     else:
         display.comparison(found, written)
+
+
+def _page_of(kind: str, runs: list[str], out: Path) -> Path:
+    """Return where the page about several runs goes if nobody says."""
+    from rung.reports.place import page_name
+    from rung.store.run import open_run
+
+    return out / page_name(kind, [open_run(run, out).id for run in runs])
 
 
 def ensemble(
@@ -188,14 +196,14 @@ def robust(
 ) -> None:
     """Ask runs about corrupted images: blur, noise, shift, rotation, brightness, contrast and JPEG at five strengths.
 
-    Keeps the answers in robust.json of each run, and writes robust.html into its folder, for several runs into the folder of runs. The sealed test part
-    is never opened.
+    Keeps the answers in robust.json of each run, and writes robust.html into its folder, for several runs robust-RUN-RUN.html into the folder of runs. The
+    sealed test part is never opened.
     """
     begun.append(SAVED)
     from rung import display, studies
     from rung.store.run import open_run
 
-    written = page or (open_run(runs[0], out).folder if len(runs) == 1 else out) / "robust.html"
+    written = page or (open_run(runs[0], out).folder / "robust.html" if len(runs) == 1 else _page_of("robust", runs, out))
     with display.bars(quiet=as_json) as bars:
         found = studies.robust(runs, part=part, images=images, page=written, out=out, progress=bars.reading, scoring=bars.scoring)
     if as_json:

@@ -11,6 +11,7 @@ from rung.study.overlap import SameErrors
 from rung.words import PERCENT, count, listing, percent, quoted
 
 _ALIKE: Final = 0.05  # overlaps that differ by less are called the same
+_FAR: Final = 0.2  # two recipes whose seeds overlap so differently are no measure of what is usual
 
 
 def verdict(comparison: Comparison) -> str:
@@ -71,16 +72,19 @@ def _same_errors(contrast: Contrast, same: SameErrors) -> str:
     )
     if same.overlap is None:
         return f"{said}."
-    return f"{said}. Overlap {same.overlap:.2f} (0: as chance, 1: all that the accuracies allow){_beside(same.overlap, same.within)}."
+    return f"{said}. Overlap {same.overlap:.2f} (0: as chance, 1: all that the accuracies allow){_beside(contrast, same.overlap, same.within)}."
 
 
-def _beside(overlap: float, within: tuple[float, ...]) -> str:
-    """Compare with the overlap of two trainings of one recipe, where there are some."""
-    if not within:
+def _beside(contrast: Contrast, overlap: float, within: tuple[float | None, float | None]) -> str:
+    """Compare with the overlap of two trainings of one recipe, where there are some; nothing is concluded where the recipes differ much in it."""
+    known = {name: value for name, value in zip((contrast.first, contrast.second), within, strict=True) if value is not None}
+    if not known:
         return ""
-    least, shown = min(within), listing([f"{value:.2f}" for value in within])
-    said = "as alike as two seeds of one recipe" if overlap >= least - _ALIKE else "other errors than another seed of one recipe makes"
-    return f"; between seeds of one recipe {shown}: {said}"
+    shown = f"; {listing([f'between seeds of {quoted(name)} {value:.2f}' for name, value in known.items()])}"
+    least, most = min(known.values()), max(known.values())
+    if most - least >= _FAR:
+        return shown
+    return f"{shown}: {'as alike as two seeds of one recipe' if overlap >= least - _ALIKE else 'other errors than another seed of one recipe makes'}"
 
 
 def _number(number: float) -> str:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rung.errors import RunError
 from rung.store import atomic
+
+_LONGEST: Final = 80  # letters of a page's name, before it is shortened
+
+
+def page_name(kind: str, runs: Sequence[str]) -> str:
+    """Return the file name of a page about these runs, by their ids: other runs have another page; of many runs the first and a digest of all."""
+    name = "-".join((kind, *runs))
+    if len(name) > _LONGEST:
+        name = f"{kind}-{runs[0][: _LONGEST // 2]}-and-{len(runs) - 1}-more-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name}.html"
 
 
 def check_place(page: Path) -> None:

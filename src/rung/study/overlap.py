@@ -23,7 +23,7 @@ class SameErrors:
     only errors.
     overlap: consistency as a share of the largest that the two accuracies allow, so that 1 means: whatever the better one gets wrong the other does too.
     mcnemar: exact p-value of McNemar's test that both err equally often; None where a side has several runs, or no image tells the two apart.
-    within: the overlap between runs of one recipe, for each side that has several.
+    within: the overlap between runs of one recipe, of the first side and of the second; None for a side that has one run, or of which it is not known.
     """
 
     both_right: float
@@ -36,7 +36,7 @@ class SameErrors:
     consistency: float | None
     overlap: float | None
     mcnemar: float | None
-    within: tuple[float, ...]
+    within: tuple[float | None, float | None]
 
 
 def same_errors(first: Sequence[Predictions], second: Sequence[Predictions]) -> SameErrors:
@@ -60,7 +60,7 @@ def same_errors(first: Sequence[Predictions], second: Sequence[Predictions]) -> 
         consistency=_mean([consistency(a, b) for a in wrong[0] for b in wrong[1]]),
         overlap=_mean([overlap(a, b) for a in wrong[0] for b in wrong[1]]),
         mcnemar=mcnemar(round(first_only), round(second_only)) if single else None,
-        within=tuple(found for side in wrong if (found := _within(side)) is not None),
+        within=(_within(wrong[0]), _within(wrong[1])),
     )
 
 
