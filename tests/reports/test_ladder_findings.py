@@ -49,7 +49,10 @@ def sentences(found: object) -> list[str]:
 def test_the_climb_names_both_ends_what_was_kept_and_its_interval() -> None:
     (sentence,) = sentences(said.climb(ladder(step())))
     assert sentence.startswith("From 95.50 % to 97.50 % accuracy on validation, +2.00 points over 1 step, 1 of them climbed: “4” (length 1).")
-    assert sentence.endswith("The 95 % interval over seeds is +2.00 to +2.00; it does not know that these scores did the choosing.")
+    assert "interval" not in sentence, "equal gains are too coarse to tell a spread"
+    (sentence,) = sentences(said.climb(ladder(replace(step(), start=candidate("start", 0.93, 0.95, 0.96, 0.95)))))
+    assert sentence.endswith("; it does not know that these scores did the choosing.")
+    assert "The 95 % interval over seeds is +" in sentence
 
 
 def test_a_ladder_that_stays_where_it_began_says_so() -> None:
@@ -71,6 +74,9 @@ def test_an_unfinished_ladder_says_how_far_it_is() -> None:
         "1 of 2 steps is decided; the same command goes on, and no finished run is trained again."
     ]
     assert not sentences(said.unfinished(ladder(step())))
+    assert sentences(said.unfinished(ladder(step(), replace(step(2), state="budget spent"), ended=False))) == [
+        "1 of 2 steps is decided; no finished run is trained again."
+    ], "the same command does not go on where the budget is spent"
 
 
 def test_the_fall_is_foretold_with_its_interval_for_shares_and_losses() -> None:
@@ -78,21 +84,35 @@ def test_the_fall_is_foretold_with_its_interval_for_shares_and_losses() -> None:
     (sentence,) = sentences(said.fall(ladder(step(), fall=fall)))
     assert sentence == "Two candidates were tried. That makes a true score of 97.30 % (97.00 % to 97.60 %), to which the noise of the test images comes."
     beyond = Fall(0.0, -0.03, 0.03, 0.95, 0.975, 0.975, "So.")
-    assert sentences(said.fall(ladder(step(), fall=beyond))) == [
-        "So. That makes a true score of 97.50 % (94.50 % to 100.00 %), to which the noise of the test images comes."
-    ]
+    (sentence,) = sentences(said.fall(ladder(step(), fall=beyond)))
+    assert sentence.startswith("So. That makes a true score of 97.50 % (94.50 % to 100.00 %), to which the noise")
     loss = Ladder(plan(metric="loss"), (), fall=Fall(0.002, -0.001, 0.005, 0.95, -0.11, -0.112, ""))
     assert "makes a true score of 0.1120 (0.1090 to 0.1150), to which the noise of the test images comes." in sentences(said.fall(loss))[0]
     assert not sentences(said.fall(ladder(step())))
 
 
 def test_the_opened_test_part_is_said_with_its_openings() -> None:
-    tested = (records.Tested("start", SEEDS, (), (0.95, 0.95, 0.94, 0.96), (3, 4, 5, 6)), records.Tested("4 of step 1", (0,), (), (0.97,), (7,)))
-    first, second = sentences(said.test(ladder(step(), test=tested)))
-    assert first == (
-        "“start”: accuracy 95.00 % on test, the mean of 4 seeds (openings 3 to 6 of this test set). What was decided since the first opening may lean on it."
-    )
-    assert second == "“4 of step 1”: accuracy 97.00 % on test, the mean of 1 seed (opening 7 of this test set)."
+    tested = (records.Tested("4 of step 1", SEEDS, (), (0.97, 0.97, 0.96, 0.98), (1, 2, 3, 4)), records.Tested("start", SEEDS, (), (0.95,) * 4, (5, 6, 7, 8)))
+    opened = ladder(step(), test=tested, winner="4 of step 1", opened_after=(1,))
+    winner, start, gain = sentences(said.test(opened))
+    covers = "95 % interval over seeds, these test images held fixed"
+    assert winner == (f"“4” of step 1: accuracy 97.00 % on test, the mean of 4 seeds; {covers}: 95.70 % to 98.30 % (openings 1 to 4 of this test set).")
+    assert start == "“start”: accuracy 95.00 % on test, the mean of 4 seeds (openings 5 to 8 of this test set).", "four equal scores tell no spread"
+    assert gain == f"“4” of step 1 minus “start” on test, seed by seed: +2.00 points ({covers}: +0.70 to +3.30)."
+    alone = (records.Tested("start", (0,), (), (0.97,), (1,)),)
+    assert sentences(said.test(ladder(step(), test=alone))) == ["“start”: accuracy 97.00 % on test, the mean of 1 seed (opening 1 of this test set)."]
+
+
+@pytest.mark.parametrize(
+    ("winner", "start", "after", "warned"),
+    [((1, 2), (3, 4), (1,), False), ((3, 4), (5, 6), (1,), True), ((3, 4), (1, 2), (1,), True), ((1, 2), (3, 4), (0, 1), True)],
+)
+def test_only_where_something_was_decided_in_between_may_it_lean_on_the_test_part(
+    winner: tuple[int, ...], start: tuple[int, ...], after: tuple[int, ...], warned: bool
+) -> None:
+    tested = (records.Tested("4 of step 1", (0, 1), (), (0.97, 0.98), winner), records.Tested("start", (0, 1), (), (0.95, 0.94), start))
+    said_of = sentences(said.test(ladder(step(), test=tested, winner="4 of step 1", opened_after=after)))
+    assert [sentence.endswith("What was decided since the first opening of this test set may lean on it.") for sentence in said_of] == [warned, False, False]
 
 
 def test_what_could_not_be_told_names_the_likeliest_and_the_seeds_that_would_tell() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from rung.evaluate.intervals import t_interval
 from rung.reports.finding import Finding
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
-from rung.study.ladder import Candidate, Ladder, LadderStep
+from rung.study.ladder import Candidate, Ladder, LadderStep, Tested, called
 from rung.study.metrics import metric_named
 from rung.study.noise import number_text
 from rung.study.plan import START
@@ -31,6 +31,7 @@ LADDER_LABELS: Final = {
     "error": "Error rate",
     "told": "Budget and runs",
 }
+_TESTED: Final = f"95{PERCENT} interval over seeds, these test images held fixed"
 _NAMED: Final = 6  # names in one sentence; the rest are counted
 
 
@@ -77,14 +78,23 @@ def climb(ladder: Ladder) -> Iterator[Finding]:
 
 def _whole_interval(ladder: Ladder, first: Candidate, last: Candidate) -> str:
     """Return the interval over seeds of last minus first, in a sentence; "" where they share no two seeds."""
-    gains = np.array([last.values[last.seeds.index(seed)] - first.values[first.seeds.index(seed)] for seed in first.seeds if seed in last.seeds])
-    if not len(gains):
+    found = _over_seeds(_gains(first, last))
+    if not found:
         return ""
-    found = t_interval(gains, 0.95)
-    if found.low is None or found.high is None:
-        return ""
-    text = range_text(found.low, found.high, is_share(ladder.plan.metric))
-    return f" The 95{PERCENT} interval over seeds is {text}; it does not know that these scores did the choosing."
+    return f" The 95{PERCENT} interval over seeds is {range_text(*found, is_share(ladder.plan.metric))}; it does not know that these scores did the choosing."
+
+
+def _gains(first: Candidate | Tested, last: Candidate | Tested) -> list[float]:
+    """Return last minus first, seed by seed, on the seeds that both have."""
+    return [last.values[last.seeds.index(seed)] - value for seed, value in zip(first.seeds, first.values, strict=True) if seed in last.seeds]
+
+
+def _over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return Student's 95 % interval of a mean over seeds; None for fewer than two seeds, or where all are the same: too coarse to tell a spread."""
+    if len(values) < 2 or max(values) - min(values) < 1e-12:
+        return None
+    found = t_interval(np.array(values), 0.95)
+    return None if found.low is None or found.high is None else (found.low, found.high)
 
 
 def unfinished(ladder: Ladder) -> Iterator[Finding]:
@@ -92,9 +102,9 @@ def unfinished(ladder: Ladder) -> Iterator[Finding]:
     if ladder.ended:
         return
     decided, planned = len(decided_steps(ladder)), len(ladder.plan.steps)
-    sentence = (
-        f"{decided} of {plural(planned, 'step')} {'is' if decided == 1 else 'are'} decided; the same command goes on, and no finished run is trained again."
-    )
+    spent = any(step.state != "decided" for step in ladder.steps)  # then the ladder says itself how to go on
+    goes_on = "no finished run is trained again" if spent else "the same command goes on, and no finished run is trained again"
+    sentence = f"{decided} of {plural(planned, 'step')} {'is' if decided == 1 else 'are'} decided; {goes_on}."
     yield Finding("unfinished", sentence, {"decided": decided, "planned": planned})
 
 
@@ -112,17 +122,42 @@ def fall(ladder: Ladder) -> Iterator[Finding]:
 
 
 def test(ladder: Ladder) -> Iterator[Finding]:
-    """Say what the opened test part shows of the start and the last winner, beside what was expected."""
-    share = is_share(ladder.plan.metric)
+    """Say what the opened test part shows of the last winner and the start, each alone and one against the other."""
+    share, metric = is_share(ladder.plan.metric), name_text(ladder.plan.metric)
+    later = _later(ladder)
     for tested in ladder.test:
         openings = sorted(tested.openings)
         which = f"opening {openings[0]}" if len(openings) == 1 else f"openings {openings[0]} to {openings[-1]}"
-        later = " What was decided since the first opening may lean on it." if openings[0] > 1 and tested.name == START else ""
+        found = _over_seeds(tested.values)
+        lowest, highest = (0.0, 1.0) if share else (-math.inf, math.inf)
+        sure = f"; {_TESTED}: {value_text(max(found[0], lowest), share)} to {value_text(min(found[1], highest), share)}" if found else ""
         sentence = (
-            f"{quoted(tested.name)}: {name_text(ladder.plan.metric)} {value_text(tested.mean, share)} on test, the mean of "
-            f"{plural(len(tested.values), 'seed')} ({which} of this test set).{later}"
+            f"{called(tested.name)}: {metric} {value_text(tested.mean, share)} on test, the mean of {plural(len(tested.values), 'seed')}{sure} "
+            f"({which} of this test set).{later}"
         )
-        yield Finding("test", sentence, {"name": tested.name, "mean": tested.mean, "openings": openings})
+        yield Finding("test", sentence, {"name": tested.name, "mean": tested.mean, "interval": found, "openings": openings})
+        later = ""
+    yield from _gained(ladder)
+
+
+def _gained(ladder: Ladder) -> Iterator[Finding]:
+    """Say by how much the last winner is better than the start on test, where both have a score of the same seeds."""
+    share, of = is_share(ladder.plan.metric), {one.name: one for one in ladder.test}
+    gains = _gains(of[START], of[ladder.winner]) if ladder.winner != START and {START, ladder.winner} <= set(of) else []
+    if not gains:
+        return
+    mean, found = sum(gains) / len(gains), _over_seeds(gains)
+    sure = f" ({_TESTED}: {range_text(*found, share)})" if found else ""
+    sentence = f"{called(ladder.winner)} minus {quoted(START)} on test, seed by seed: {signed_text(mean, share)}{' points' if share else ''}{sure}."
+    yield Finding("test", sentence, {"name": ladder.winner, "difference": mean, "interval": found})
+
+
+def _later(ladder: Ladder) -> str:
+    """Return a sentence where something may have been decided between the first opening of this test set and the last of these; "" where nothing was."""
+    first = {one.name: min(one.openings) for one in ladder.test}
+    grown = bool(ladder.opened_after) and ladder.opened_after[0] < len(ladder.steps)
+    another_day = first.get(START, math.inf) < first.get(ladder.winner, -math.inf)  # opened together, the winner comes first
+    return " What was decided since the first opening of this test set may lean on it." if grown or another_day or min(first.values(), default=1) > 1 else ""
 
 
 def unclear(ladder: Ladder) -> Iterator[Finding]:
