@@ -24,6 +24,11 @@ def points(value: float, decimals: int = 1) -> str:
     return f"{text} point" if text in ("1.0", "1.00") else f"{text} points"
 
 
+def points_range(low: float, high: float) -> str:
+    """Write the interval of a size in points, to stand behind it: "7.2 to 12.8"; without signs but that of a negative end."""
+    return " to ".join(points(end).removesuffix("s").removesuffix(" point").replace("-", "−") for end in (low, high))
+
+
 def percent_range(low: float, high: float) -> str:
     """Write an interval of shares as "95.0 to 98.6 %"."""
     return f"{low * 100:.1f} to {high * 100:.1f}{PERCENT}"

@@ -8,7 +8,7 @@ import pytest
 import rung
 from rung.errors import RecipeError
 from rung.pipeline import minutes as module
-from rung.pipeline.minutes import Pace, in_minutes, paced
+from rung.pipeline.minutes import Pace, in_minutes, paced, told
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import prepare
 from rung.recipe import Compute, Data, Recipe, Train
@@ -25,7 +25,9 @@ def test_steps_and_their_validations_fill_the_minutes(digits: Any, monkeypatch: 
     ready = prepare(RECIPE, digits, OwnParts())
     an_epoch = ready.training().steps(20)
     monkeypatch.setattr(module, "paced", lambda prepared: Pace(0.5, 3.0, 1e9))
-    cut = in_minutes(ready, (2 * (an_epoch * 0.5 + 3) + 3 + 4 * 0.5 + 0.1) / 60).recipe.train
+    prepared = in_minutes(ready, (2 * (an_epoch * 0.5 + 3) + 3 + 4 * 0.5 + 0.1) / 60)
+    cut = prepared.recipe.train
+    assert told(prepared, 0.5) == f"0.5 minutes are {2 * an_epoch + 4} steps here: 3 epochs, the last one cut short"
     assert (cut.steps, cut.epochs) == (2 * an_epoch + 4, 3)
     whole = in_minutes(ready, (2 * (an_epoch * 0.5 + 3) + 3.1) / 60).recipe.train  # a validation without a step before it is none
     assert (whole.steps, whole.epochs) == (2 * an_epoch, 2)
@@ -43,8 +45,10 @@ def test_a_pace_is_measured_and_changes_nothing(digits: Any) -> None:
 
 @pytest.mark.parametrize("recipe", ["digits", "fast"])
 def test_a_run_in_minutes_holds_its_steps_and_is_done_again_by_its_recipe(recipe: str, tmp_path: Path) -> None:
-    run = rung.train("digits", recipe, minutes=0.02, settings={"data.per_class": 30, "compute.threads": 1}, out=tmp_path)
+    said: list[str] = []
+    run = rung.train("digits", recipe, minutes=0.02, settings={"data.per_class": 30, "compute.threads": 1}, out=tmp_path, say=said.append)
     rows = run.read_rows()
+    assert [sentence for sentence in said if sentence.startswith(f"0.02 minutes are {rows[-1]['step']} step")]
     assert f"steps = {rows[-1]['step']}\n" in run.recipe.read_text()
     assert rung.train(run.recipe, out=tmp_path).read_rows() == rows
 

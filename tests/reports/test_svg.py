@@ -14,9 +14,10 @@ from rung.reports.svg import Panel, document, log_ticks, nice_ticks, text
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-4, 1e6), st.integers(3, 9))
 @example(1.0, 400401.0, 3)
+@example(0.86, 0.05, 5)
 def test_ticks_are_round_inside_and_not_too_many(low: float, width: float, about: int) -> None:
     ticks = nice_ticks(low, low + width, about)
-    assert 1 <= len(ticks) <= about + 1
+    assert 2 <= len(ticks) <= about + 1, "one tick alone tells no distance"
     assert all(low - 1e-6 * width <= tick <= low + width * (1 + 1e-6) for tick in ticks)
     steps = {f"{b - a:.3g}" for a, b in itertools.pairwise(ticks)}
     assert len(steps) <= 1 or width / max(abs(low), 1) < 1e-3

@@ -151,7 +151,7 @@ def test_batch_norm_is_measured_anew_as_the_images_are_seen() -> None:
         (["thin-0", "together"], {}, "together is an ensemble itself: name the runs that it is made of"),
         (["thin-0"], {}, "1 run was given: give 2 or more"),
         (["thin-0", "thin-1"], {"average": "answers"}, "average is 'answers' .*: expected 'probabilities' or 'weights'"),
-        (["thin-0", "thin-1"], {"name": "wide-0"}, "wide-0 exists already"),
+        (["thin-0", "thin-1"], {"name": "wide-0"}, "^the name wide-0 is taken: .*/wide-0 is a finished run; choose another name$"),
     ],
 )
 def test_what_cannot_be_averaged_is_refused_and_leaves_nothing(root: Path, runs: list[str], words: dict[str, str], message: str) -> None:

@@ -162,3 +162,9 @@ def test_the_command_prints_a_table_and_writes_the_page_into_the_run(command: Ru
     assert told["page"] == str(root / "robust-thin-0-wide-0.html")
     assert [one["run"] for one in told["runs"]] == ["thin-0", "wide-0"]
     assert set(told["against"][0]["each"]) == set(NAMES)
+
+
+def test_what_is_lost_is_a_size_and_the_best_is_no_majority() -> None:
+    found = report([made_up("a", 0.2), made_up("b", 0.4, 1)])
+    assert robust_page.verdict(found) == "“b” answers the largest share of corrupted images rightly, on the mean of all corruptions and strengths."
+    assert re.search(r"; [\d.]+ points lost \([\d.]+ to [\d.]+\), most to ", next(robust_page.sentences(found)))

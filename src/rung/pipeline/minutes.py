@@ -18,6 +18,7 @@ from rung.pipeline import execute
 from rung.pipeline.prepare import Prepared, with_train
 from rung.training.journal import NoJournal
 from rung.training.loop import StepEnd
+from rung.words import plural
 
 _FEWEST: Final = 4  # steps that are timed at each size, the first of them not counted: it makes what later ones find made
 _ENOUGH_S: Final = 1.5  # seconds of steps after which no more are timed
@@ -48,6 +49,13 @@ def paced(prepared: Prepared) -> Pace:
         execute.predict_part(few, network, "validation")
         seconds.append(time.perf_counter() - started)
     return Pace(statistics.mean(took), min(seconds, default=0.0) * len(rows) / max(len(some), 1), done / sum(took))
+
+
+def told(prepared: Prepared, minutes: float) -> str:
+    """Return in a sentence what minutes became of a training that `in_minutes` cut."""
+    train, steps_per_epoch = prepared.recipe.train, prepared.training().steps(prepared.recipe.train.batch_size)
+    cut = ", the last one cut short" if (train.steps or 0) % steps_per_epoch else ""
+    return f"{minutes:g} minutes are {plural(train.steps or 0, 'step')} here: {plural(train.epochs, 'epoch')}{cut}"
 
 
 def _step_s(prepared: Prepared, size: int) -> float:

@@ -13,7 +13,7 @@ from rung.data.imageset import ImageSet
 from rung.errors import RecipeError, RunError, did_you_mean
 from rung.pipeline import beforehand, execute, own_parts
 from rung.pipeline.facts import following
-from rung.pipeline.minutes import in_minutes, paced
+from rung.pipeline.minutes import in_minutes, paced, told
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, Progress, load_images, prepare
 from rung.recipe import Recipe
@@ -104,6 +104,7 @@ def ready(
             wanted, parts = with_settings(following(recipe, images, 60 * minutes * paced(prepared).operations) or followed)
             prepared = prepare(wanted, images, parts, say)
         prepared = in_minutes(prepared, minutes, wanted.train.epochs if followed else None)
+        say(told(prepared, minutes))
     _say_doubts(prepared, say)
     return prepared
 

@@ -53,7 +53,7 @@ def sentences(bench: Bench) -> list[str]:
 def table(bench: Bench) -> Table:
     """Return what each system reached, as texts."""
     standings = bench.standings()
-    headings = ("system", "seeds", "images/s", f"accuracy % in {bench.seconds:g} s", "at the end", "seconds", f"{standings[0].system}: times")
+    headings = ("system", "seeds", "images/s", f"accuracy % in {bench.seconds:g} s", "at the end", "seconds", f"{standings[0].system}: times as fast")
     return Table(headings, tuple((one.system, str(one.seeds), *cells(one).values()) for one in standings), frozenset(headings[1:]))
 
 

@@ -17,7 +17,7 @@ from rung.reports.several_figures import Bar, Line, hue
 from rung.study.amounts import range_text, signed_text, signed_tick_text, tick_text
 from rung.study.paired import Interval
 from rung.study.robust import LEVEL, Against, Robustness, RobustReport
-from rung.words import PERCENT, listing, percent, percent_range, plural, points, quoted, shorten
+from rung.words import PERCENT, listing, percent, percent_range, plural, points, points_range, quoted, shorten
 
 _WORST: Final = 0.01  # of accuracy: corruptions that cost less than this much less than the worst are named with it
 
@@ -63,7 +63,7 @@ def verdict(report: RobustReport) -> str:
     beaten = {run.run for one in report.against for run in report.runs if one.together.told_apart and run.run == _worse(one)}
     best = [run.run for run in report.runs if run.run not in beaten]
     if len(best) == 1:
-        return f"{quoted(best[0])} answers most corrupted images rightly, on the mean of all corruptions and strengths."
+        return f"{quoted(best[0])} answers the largest share of corrupted images rightly, on the mean of all corruptions and strengths."
     if len(best) == len(report.runs):
         return "Which of these runs answers more corrupted images rightly cannot be told."
     return f"{listing([quoted(name) for name in best])} cannot be told apart on corrupted images; the others answer fewer rightly."
@@ -94,7 +94,7 @@ def sentences(report: RobustReport) -> Iterator[str]:
         worst = [_shown(name) for name, value in lost.items() if value > most - _WORST and value > 0]
         all_of_it = run.lost()
         said = f"{quoted(run.run)}: {percent(_clean(run))} as they are, {percent(_value(run))} corrupted; {points(all_of_it.estimate)} lost"
-        interval = f" ({_range(all_of_it)})"
+        interval = "" if all_of_it.low is None or all_of_it.high is None else f" ({points_range(all_of_it.low, all_of_it.high)})"
         yield f"{said}{interval}{f', most to {listing(worst)} ({points(most)})' if worst else ''}."
     for one in report.against:
         yield _difference(one)

@@ -14,14 +14,15 @@ from rung.words import decimal, visible
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return round numbers (steps of 1, 2 or 5 times a power of ten) inside low..high, about so many."""
+    """Return round numbers (steps of 1, 2 or 5 times a power of ten) inside low..high, about so many and two at least."""
     if high <= low:
         return [low]
     raw = (high - low) / max(1, about - 1)
     magnitude = 10.0 ** math.floor(math.log10(raw))
     steps = (magnitude, 2 * magnitude, 5 * magnitude, 10 * magnitude)
     at = next(i for i, step in enumerate(steps) if step >= raw * 0.999)
-    return _multiples(steps[at], low, high) or _multiples(steps[at - 1], low, high)
+    found = _multiples(steps[at], low, high)
+    return found if len(found) > 1 else _multiples(steps[max(at - 1, 0)], low, high)
 
 
 def _multiples(step: float, low: float, high: float) -> list[float]:

@@ -257,6 +257,8 @@ def _check_place(root: Path) -> None:
 
 
 def _exists(run: Run) -> RunError:
+    if _is_run(run.folder) and run.scored():
+        return RunError(f"the name {run.id} is taken: {run.folder} is a finished run; choose another name")
     if _is_run(run.folder):
         return RunError(f"the run {run.folder} exists already: choose another name, or go on with it by `rung resume {run.folder}`")
     return RunError(f"{run.folder} exists already, and is no run that could be gone on with (it has no recipe.toml): choose another name, or delete it")
