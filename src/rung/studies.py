@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +68,7 @@ def ladder(
     is_file = isinstance(steps, str | Path)
     plan = read_plan(Path(steps), settings, fields) if is_file else plan_of({**fields, "step": list(steps)}, settings=settings)  # type: ignore[arg-type]
     candidates = Candidates(plan.data, plan.recipe, progress)
-    plan = fitted(plan, candidates.start())
+    plan = fitted(plan, candidates.start(), str(steps) if is_file else "", settings)
     folder = Path(out) / plan.name
     _check_folder(folder)
     with _training(plan, folder) as train:
@@ -140,9 +141,18 @@ def _training(plan: Plan, folder: Path) -> Iterator[Train]:
     from rung.study.ladder import RUNS
 
     runs = folder / RUNS
+    new = [place for place in (runs, folder, *folder.parents) if not atomic.exists(place)]
     atomic.make_folder(runs)
-    with lock.hold(runs):
-        yield partial(train_job, Task(plan.data, plan.recipe, runs))
+    try:
+        with lock.hold(runs):
+            yield partial(train_job, Task(plan.data, plan.recipe, runs))
+    except RungError:
+        if runs in new and os.listdir(runs) == [lock.NAME]:  # it was refused before anything was trained
+            (runs / lock.NAME).unlink()
+            with contextlib.suppress(OSError):  # what holds something else stays
+                for place in new:
+                    place.rmdir()
+        raise
 
 
 def _alike(plan: Plan, start: Recipe) -> dict[str, Any]:

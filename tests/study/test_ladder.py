@@ -11,7 +11,7 @@ import pytest
 
 import rung
 from benchmarks.torture.forks import Forks
-from rung.errors import RecipeError, RunError
+from rung.errors import RecipeError, RunError, RungError
 from rung.store import atomic
 from rung.studies import _tested
 from rung.study.ladder import FILE, PAGE, RUNS, read_ladder
@@ -190,6 +190,13 @@ def test_a_bad_file_is_one_sentence_and_exit_code_2(tmp_path: Path, rung_: Rung)
     assert said.err.count("\n") == 1
     assert rung_("ladder", tmp_path / "bad.toml", "--out", tmp_path, "--set", "train.epochs").code == 2
     assert not (tmp_path / "bad").exists()
+
+
+def test_a_refused_ladder_leaves_no_folder(tmp_path: Path) -> None:
+    for data in ("photos", str(tmp_path / "photos")):
+        with pytest.raises(RungError, match="photos"):
+            climb(tmp_path / "deep" / "runs", data=data)
+        assert not list(tmp_path.iterdir())
 
 
 def test_killed_and_stopped_anywhere_it_comes_to_the_same_table(forks: Forks, climbed: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rung.errors import RecipeError
 from rung.recipe import Recipe
-from rung.study.plan import Plan, changes, fitted, plan_from_json, plan_of, read_plan
+from rung.study.plan import Plan, changes, fitted, plan_from_json, plan_of, read_plan, too_small
 
 STEP: dict[str, Any] = {"name": "epochs", "field": "train.epochs", "candidates": [5, 20]}
 
@@ -77,6 +77,7 @@ def test_json_gives_the_plan_back() -> None:
             r"^step 1 'x' has no candidates: write candidates = \[\.\.\] with at least one",
         ),
         ({"step": [{"name": "x", "field": "train.epochs", "candidates": []}]}, r"^step 1 'x' has no candidates"),
+        ({"step": [{**STEP, "candidates": 1}]}, r"^step 1 'epochs': candidates = 1: expected a list, such as candidates = \[1\], with at least one value"),
         ({"step": [{"name": "x", "group": []}]}, r"^step 1 'x' has no candidates: write group"),
         ({"step": [{"name": "x", "group": [{"train.epochs": 1}]}]}, r"^step 1 'x': \{'train.epochs': 1\} in its group has no name"),
         ({"step": [{"name": "x", "group": [{"name": "y"}]}]}, r"^step 1 'x': 'y' changes nothing"),
@@ -139,6 +140,23 @@ def test_what_does_not_fit_the_recipe_is_refused_before_anything_is_trained(fiel
     made = plan_of({"data": "digits", "step": [STEP], **fields})
     with pytest.raises(RecipeError, match=sentence):
         fitted(made, Recipe())
+
+
+def test_what_does_not_fit_the_recipe_names_the_file_it_stands_in() -> None:
+    with pytest.raises(RecipeError, match=r"there is no field 'train.epoch': did you mean 'train.epochs'\?.* \(in l.toml\)$"):
+        fitted(plan({**STEP, "field": "train.epoch"}), Recipe(), "l.toml")
+    with pytest.raises(RecipeError, match=r"^there is no metric 'acuracy': .* \(in l.toml\)$"):
+        fitted(plan(STEP, metric="acuracy"), Recipe(), "l.toml")
+    given = {"train.epoch": 3}
+    with pytest.raises(RecipeError, match=r"^there is no field 'train.epoch': did you mean 'train.epochs'\?$"):
+        fitted(plan(STEP, settings=given), Recipe(), "l.toml", given)
+
+
+@pytest.mark.parametrize(("training_s", "trainings", "one", "least"), [(60.0, 6, "1", "6"), (0.4, 6, "0.0067", "0.04"), (1.234, 7, "0.021", "0.15")])
+def test_the_smallest_budget_that_does_is_named_in_minutes(training_s: float, trainings: int, one: str, least: str) -> None:
+    found = too_small(0.001, training_s, trainings, "all of them")
+    assert f"takes up to {one} min, and {trainings} are needed, all of them: write budget_minutes = {least} or more" in found
+    assert training_s * trainings <= 60 * float(least) + 1e-9
 
 
 def test_fields_get_their_full_names() -> None:

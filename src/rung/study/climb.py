@@ -21,10 +21,10 @@ from rung.study.executor import Executor, Job
 from rung.study.ladder import RUNS, Ladder, LadderStep, called, write_ladder
 from rung.study.metrics import metric_named
 from rung.study.opened import with_openings
-from rung.study.plan import START, Plan, Step
+from rung.study.plan import START, Plan, Step, too_small
 from rung.study.resolved import Resolve
 from rung.study.trained import entrant, train_all
-from rung.words import duration, plural, quoted
+from rung.words import plural, quoted
 
 _LEAST: Final = 2  # seeds before anything can be said
 _FEWEST: Final = 30  # validation images that two must share to be compared on them
@@ -212,11 +212,8 @@ class Climb:
         return [self.results.seconds(key) for key in self.used]
 
     def _too_small(self, running: int) -> str:
-        mean_s = self._times()[0]
-        return (
-            f"budget_minutes = {self.plan.budget_minutes:g} is too small for two seeds: one training takes about {duration(mean_s)}, and two seeds of "
-            f"{plural(running, 'candidate')} of the first step, its start among them, need {duration(_LEAST * running * mean_s)}"
-        )
+        what = f"two seeds of each of {plural(running, 'candidate')} of the first step, its start among them"
+        return too_small(self.plan.budget_minutes or 0.0, self._times()[0], _LEAST * running, what)
 
     def _spent(self, number: int) -> str:
         left = len(self.plan.steps) - number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -165,11 +166,20 @@ def fields_of(table: object, where: str) -> Settings:
     return found
 
 
-def fitted(plan: Plan, start: Recipe) -> Plan:
+def fitted(plan: Plan, start: Recipe, origin: str = "", changed: Mapping[str, Any] | None = None) -> Plan:
     """Check every candidate, the settings and the metric against the recipe that the ladder starts from, before anything is trained.
 
+    origin: the file that is named where something in it does not fit; changed: settings that are not from there.
     Returns the plan with all fields by their full names. Raises: RecipeError naming the step and the candidate.
     """
+    change(start, changed or {})
+    try:
+        return _fitted(plan, start)
+    except RecipeError as error:
+        raise RecipeError(f"{error} (in {origin})" if origin else str(error)) from None
+
+
+def _fitted(plan: Plan, start: Recipe) -> Plan:
     if "seed" in plan.settings:
         raise RecipeError("settings: seed is set by the ladder: write seeds = [0, 1, 2] above the steps")
     base = change(start, plan.settings)
@@ -261,7 +271,10 @@ def _values(given: Mapping[str, Any], place: str) -> tuple[Choice, ...]:
         )
     if not isinstance(field, str) or not field:
         raise RecipeError(f'{place} has no field: write field = "train.epochs" and candidates = [..], or a group')
-    if not isinstance(values, list) or not values:
+    if values is not None and not isinstance(values, list):
+        given_one = one_line(repr(values))
+        raise RecipeError(f"{place}: candidates = {given_one}: expected a list, such as candidates = [{given_one}], with at least one value of {field}")
+    if not values:
         raise RecipeError(f"{place} has no candidates: write candidates = [..] with at least one value of {field}")
     if any(isinstance(value, Mapping) and any("." in str(key) for key in fields_of(value, field)) for value in values):
         raise RecipeError(f"{place} has candidates that set fields of their own, and a field besides: leave field out, and write group = [..]")
@@ -305,6 +318,21 @@ def _seeds(value: object) -> tuple[int, ...]:
     if value < 2:
         raise RecipeError(f"seeds = {value}: {_TWO}")
     return tuple(range(value))
+
+
+def too_small(budget_minutes: float, training_s: float, trainings: int, what: str) -> str:
+    """Return why a budget does not do for two seeds, with the smallest that does, rounded up to two digits; training_s: what one training takes."""
+    one, least = (_minutes(number * training_s / 60) for number in (1, trainings))
+    return (
+        f"budget_minutes = {budget_minutes:g} is too small for two seeds: one training takes up to {one} min, and {trainings} are needed, {what}: "
+        f"write budget_minutes = {least} or more"
+    )
+
+
+def _minutes(value: float) -> str:
+    """Write minutes with two digits, rounded up: "6", "0.14"."""
+    places = 1 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{math.ceil(round(value * 10.0**places, 6)) / 10.0**places:g}"
 
 
 def shown(value: object) -> str:

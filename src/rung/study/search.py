@@ -20,10 +20,10 @@ from rung.study.entrants import Results
 from rung.study.executor import Executor, Job
 from rung.study.ladder import Ladder
 from rung.study.metrics import metric_named
-from rung.study.plan import Choice, Plan, Step
+from rung.study.plan import Choice, Plan, Step, too_small
 from rung.study.resolved import Resolve
 from rung.study.search_plan import SearchPlan
-from rung.words import duration, plural
+from rung.words import plural
 
 if TYPE_CHECKING:
     import optuna
@@ -192,10 +192,8 @@ class Search:
         finalists = min(self.search.finalists, self.search.trials)
         reserve = whole * (finalists + 1) * len(self.search.plan.seeds)
         if len(self.done) == 1 and whole * (1 + 2 * (finalists + 1)) > 60 * budget:
-            raise RecipeError(
-                f"budget_minutes = {budget:g} is too small for two seeds: one training takes about {duration(whole)}, and two seeds of "
-                f"{plural(finalists, 'finalist')} and the start need {duration(2 * (finalists + 1) * whole)}"
-            )
+            what = f"the first trial and two seeds of {plural(finalists, 'finalist')} and the start"
+            raise RecipeError(too_small(budget, whole, 1 + 2 * (finalists + 1), what))
         return sum(times) + whole + reserve <= 60 * budget
 
 
