@@ -337,7 +337,7 @@ def test_a_run_folder_that_exists_is_not_touched(rung: Rung, root: Path) -> None
     before = (root / "done" / "recipe.toml").read_bytes()
     said = rung("train", "digits", *QUICK, "--out", root, "--name", "done")
     assert said.code == 2
-    assert "exists already" in said.err
+    assert "the name done is taken" in said.err
     assert (root / "done" / "recipe.toml").read_bytes() == before
 
 

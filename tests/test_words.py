@@ -67,3 +67,8 @@ def test_visible_text_escapes_what_turns_lines_and_bytes_that_are_no_text() -> N
     assert words.visible("a\u202eb") == "a\\u202eb"
     assert words.visible(b"caf\xe9.png".decode("utf-8", "surrogateescape")) == "caf\\xe9.png"
     assert words.visible("日本語 👩‍🚀\nnext") == "日本語 👩‍🚀\nnext"
+
+
+def test_the_interval_of_a_size_has_the_sign_of_a_negative_end_only() -> None:
+    assert words.points_range(0.0723, 0.1283) == "7.23 to 12.83"
+    assert words.points_range(-0.067, -0.00001) == "−6.70 to 0.00"

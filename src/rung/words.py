@@ -25,8 +25,8 @@ def points(value: float, decimals: int = 1) -> str:
 
 
 def points_range(low: float, high: float) -> str:
-    """Write the interval of a size in points, to stand behind it: "7.2 to 12.8"; without signs but that of a negative end."""
-    return " to ".join(points(end).removesuffix("s").removesuffix(" point").replace("-", "−") for end in (low, high))
+    """Write the interval of a size in points, to stand behind it: "7.23 to 12.83"; without signs but that of a negative end."""
+    return " to ".join(f"{end * 100:.2f}".replace("-0.00", "0.00").replace("-", "−") for end in (low, high))
 
 
 def percent_range(low: float, high: float) -> str:

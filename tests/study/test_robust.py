@@ -168,3 +168,4 @@ def test_what_is_lost_is_a_size_and_the_best_is_no_majority() -> None:
     found = report([made_up("a", 0.2), made_up("b", 0.4, 1)])
     assert robust_page.verdict(found) == "“b” answers the largest share of corrupted images rightly, on the mean of all corruptions and strengths."
     assert re.search(r"; [\d.]+ points lost \([\d.]+ to [\d.]+\), most to ", next(robust_page.sentences(found)))
+    assert "+" not in " ".join(robust_page.sentences(found))

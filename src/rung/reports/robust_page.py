@@ -94,8 +94,7 @@ def sentences(report: RobustReport) -> Iterator[str]:
         worst = [_shown(name) for name, value in lost.items() if value > most - _WORST and value > 0]
         all_of_it = run.lost()
         said = f"{quoted(run.run)}: {percent(_clean(run))} as they are, {percent(_value(run))} corrupted; {points(all_of_it.estimate)} lost"
-        interval = "" if all_of_it.low is None or all_of_it.high is None else f" ({points_range(all_of_it.low, all_of_it.high)})"
-        yield f"{said}{interval}{f', most to {listing(worst)} ({points(most)})' if worst else ''}."
+        yield f"{said}{_size_range(all_of_it)}{f', most to {listing(worst)} ({points(most)})' if worst else ''}."
     for one in report.against:
         yield _difference(one)
 
@@ -113,7 +112,12 @@ def _difference(one: Against) -> str:
             kinds[(found.estimate > 0) == ahead].append(_shown(name))
     told = [f"{word} for {listing(names)}" for word, names in (("better", kinds[True]), ("worse", kinds[False])) if names]
     where = f"; by single kinds {' and '.join(told)}" if told else "; for no single kind can it be told"
-    return f"{quoted(better)} answers {points(oriented.estimate)} more corrupted images rightly than {quoted(worse)} ({_range(oriented)}){where}."
+    return f"{quoted(better)} answers {points(oriented.estimate)} more corrupted images rightly than {quoted(worse)}{_size_range(oriented)}{where}."
+
+
+def _size_range(found: Interval) -> str:
+    """Return what stands behind a size: its interval, or nothing."""
+    return "" if found.low is None or found.high is None else f" ({points_range(found.low, found.high)})"
 
 
 def _range(found: Interval) -> str:
