@@ -13,7 +13,7 @@ from scipy import stats
 from benchmarks.referee import simulations, worlds
 from rung.errors import RunError
 from rung.study.measured import Measured
-from rung.study.referee import compared, hopeless, judge, pooled, spending
+from rung.study.referee import Difference, compared, described, hopeless, judge, pooled, spending
 from rung.study.variance import image_share
 
 NOISE = np.array([0.004, -0.003, 0.001, -0.004, 0.002])
@@ -72,7 +72,7 @@ def test_what_cannot_be_told_is_said_and_the_start_stays() -> None:
 
 def test_of_one_that_is_behind_it_is_not_asked_whether_it_is_better() -> None:
     reason = judge(start(), [network("a", 0.799), network("b", 0.798, -NOISE)], step=1, tie_margin=0.001).reason
-    assert reason.startswith("“start” stays: none is shown to be better, and with 5 seeds “a” cannot be told from it: -0.10 points (")
+    assert reason.startswith("“start” stays: none is shown to be better, and with 5 seeds “a” cannot be told from it: −0.10 points (")
 
 
 def test_where_all_are_worse_no_candidate_is_better() -> None:
@@ -251,4 +251,10 @@ def test_no_two_shares_differ_by_more_than_100_points() -> None:
     of_share, of_loss = (judge(network("start", 0.5, (0.0, 0.0), share=share), [network("a", 0.6, wild, share=share)], step=1) for share in (True, False))
     assert (of_share.differences[0].low, of_share.differences[0].high) == (-1.0, 1.0)
     assert of_loss.differences[0].high > 1.0
-    assert "(-100.00 to 100.00 at" in of_share.reason
+    assert "(−100.00 to 100.00 at" in of_share.reason
+
+
+def test_below_zero_stands_a_minus_and_no_hyphen() -> None:
+    found = Difference("wide", -0.0012, -0.0293, 0.0317, "seeds", 0.985, 3, "cannot tell")
+    assert described(found, share=True) == "−0.12 points (−2.93 to 3.17 at 98.5\u202f% confidence, over 3 seeds)"
+    assert described(found, share=False) == "−0.001 (−0.029 to 0.032 at 98.5\u202f% confidence, over 3 seeds)"

@@ -196,13 +196,18 @@ def _judged(start: Measured, candidate: Measured, difference: Difference, tie_ma
 
 def amount(value: float, share: bool) -> str:
     """Write a difference: "1.90 points" of shares, "0.019" of others."""
-    return points(value, 2) if share else decimal(value, 3)
+    return _minus(points(value, 2) if share else decimal(value, 3))
+
+
+def _minus(text: str) -> str:
+    """Write a number below zero with a minus, not a hyphen."""
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def described(difference: Difference, share: bool) -> str:
     """Write a difference with its interval: "1.90 points (0.80 to 3.00 at 99.2 % confidence, over 5 seeds and the images)"."""
     scale, low, high = (100.0, difference.low, difference.high) if share else (1.0, difference.low, difference.high)
-    bounds = f"{low * scale:.2f} to {high * scale:.2f}" if share else f"{decimal(low, 3)} to {decimal(high, 3)}"
+    bounds = " to ".join(_minus(f"{end * scale:.2f}" if share else decimal(end, 3)) for end in (low, high))
     over = {"seeds": plural(difference.seeds, "seed"), "images": "the images", "seeds and images": f"{plural(difference.seeds, 'seed')} and the images"}
     return f"{amount(difference.estimate, share)} ({bounds} at {percent(difference.level)} confidence, over {over[difference.covers]})"
 
