@@ -10,7 +10,6 @@ answers the test part, once for each training, at its end. Rows go to benchmarks
 from __future__ import annotations
 
 import argparse
-import datetime
 import statistics
 import tempfile
 import time
@@ -19,18 +18,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from PIL import Image
 
 import rung
-from benchmarks.budgets import NOTHING_OWN
+from benchmarks.budgets import NOTHING_OWN, where
 from benchmarks.marked import between
 from benchmarks.spreads import interval
 from rung.data.imageset import TEST, TRAIN, ImageSet
 from rung.pipeline import execute
 from rung.pipeline.ready import ready
 from rung.store import atomic
-from rung.training.environment import environment
 from rung.training.journal import NoJournal
 
 HERE = Path(__file__).parent
@@ -75,9 +72,8 @@ def trained(name: str, recipe: str, seed: int, part: str, data: str) -> dict[str
     settings = {"seed": seed, "compute.threads": 1, **kind.settings}
     prepared = ready(data, recipe, settings, NOTHING_OWN, None, lambda sentence: None, classes=None, size=None, grey=False, minutes=kind.minutes)
     started = time.perf_counter()
-    network, result = execute.fit(prepared, NoJournal())
+    network, _ = execute.fit(prepared, NoJournal())
     took = time.perf_counter() - started
-    network.load_state_dict(result.weights)
     answers = execute.predict_part(prepared, network, part)
     return {
         "kind": name,
@@ -88,12 +84,7 @@ def trained(name: str, recipe: str, seed: int, part: str, data: str) -> dict[str
         "train_s": round(took, 1),
         "steps": prepared.recipe.train.steps,
         "epochs": prepared.recipe.train.epochs,
-        "threads": 1,
-        "precision": prepared.recipe.compute.precision,
-        "processor": environment("cpu")["processor"],
-        "torch": torch.__version__,
-        "rung": rung.__version__,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        **where(prepared),
     }
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import rung
-from benchmarks.marked import between
+from benchmarks.marked import keep
 from benchmarks.segments import Trainer, rung_trainer
 from benchmarks.spreads import spread
-from rung.store import atomic
 
 HERE = Path(__file__).parent
 ROWS = HERE / "at_once.jsonl"
@@ -113,10 +112,8 @@ def main() -> None:
     made = [measured(name, asked) for name in asked.networks or CASES]
     if asked.no_rows:
         print(table(made))
-        return
-    for row in made:
-        atomic.append_line(ROWS, row)
-    between("at_once", table(atomic.read_lines(ROWS).rows))
+    else:
+        keep("at_once", ROWS, made, table)
 
 
 if __name__ == "__main__":

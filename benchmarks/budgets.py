@@ -28,6 +28,7 @@ import rung
 from benchmarks.marked import between
 from benchmarks.spreads import interval
 from rung.pipeline import execute
+from rung.pipeline.prepare import Prepared
 from rung.pipeline.ready import ready
 from rung.store import atomic
 from rung.training.environment import environment
@@ -53,7 +54,6 @@ def trained(budget: int, seed: int) -> dict[str, Any]:
     network, result = execute.fit(prepared, journal)
     charged, started = time.perf_counter() - started, time.perf_counter()
     answers = execute.predict_part(prepared, network, "test")
-    compute = prepared.recipe.compute
     return {
         "budget_s": budget,
         "seed": seed,
@@ -62,13 +62,20 @@ def trained(budget: int, seed: int) -> dict[str, Any]:
         "train_s": round(sum(times["train_s"] for times in journal.times), 1),
         "test_s": round(time.perf_counter() - started, 1),
         "settings": BUDGETS[budget],
-        "threads": compute.threads,
-        "precision": compute.precision,
+        **where(prepared),
+        "weights_sha256": hashlib.sha256(save(result.weights)).hexdigest(),
+    }
+
+
+def where(prepared: Prepared) -> dict[str, Any]:
+    """Return on what, by what and when a training was done, as rows say it."""
+    return {
+        "threads": prepared.recipe.compute.threads,
+        "precision": prepared.recipe.compute.precision,
         "processor": environment("cpu")["processor"],
         "torch": torch.__version__,
         "rung": rung.__version__,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "weights_sha256": hashlib.sha256(save(result.weights)).hexdigest(),
     }
 
 

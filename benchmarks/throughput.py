@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 import rung
-from benchmarks.marked import between
+from benchmarks.marked import keep
 from benchmarks.segments import Trainer, rung_trainer
 from benchmarks.spreads import spread
-from rung.store import atomic
 
 HERE = Path(__file__).parent
 ROWS = HERE / "throughput.jsonl"
@@ -110,10 +109,8 @@ def main() -> None:
     made = measured(asked)
     if asked.no_rows:
         print(table(made))
-        return
-    for row in made:
-        atomic.append_line(ROWS, row)
-    between("throughput", table(atomic.read_lines(ROWS).rows))
+    else:
+        keep("throughput", ROWS, made, table)
 
 
 if __name__ == "__main__":

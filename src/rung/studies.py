@@ -89,7 +89,7 @@ def _climbed(plan: Plan, candidates: Candidates, executor: Executor, folder: Pat
         ladder_page.write_page(folder)
         watch.decided(step)
 
-    return Climb(plan, _alike(plan, candidates.start()), candidates.resolve, executor, folder, base, replace(watch, decided=decided)).climb(before)
+    return Climb(plan, _alike(candidates.start()), candidates.resolve, executor, folder, base, replace(watch, decided=decided)).climb(before)
 
 
 def _ended(climbed: Ladder, folder: Path, test: bool, before_test: Callable[[Fall | None], None], progress: Progress | None) -> Ladder:
@@ -155,7 +155,7 @@ def _training(plan: Plan, folder: Path) -> Iterator[Train]:
         raise
 
 
-def _alike(plan: Plan, start: Recipe) -> dict[str, Any]:
+def _alike(start: Recipe) -> dict[str, Any]:
     """Return what is set for all candidates unless the plan sets it: one thread each, and the same parts with every seed."""
     parts = {} if start.split.seed is not None else {"split.seed": 0}
     return {"compute.threads": 1, **parts}
@@ -340,7 +340,7 @@ def search(
     folder = Path(out) / plan.name
     _check_folder(folder)
     with _training(plan, folder) as train:
-        base = {**_alike(plan, candidates.start()), **plan.settings}
+        base = {**_alike(candidates.start()), **plan.settings}
         results = Results(folder / RUNS, metric_named(plan.metric))
         trials = searching.Search(wanted, base, candidates.resolve, Executor(train, 1), results, folder, tried, watch.job).run()
         with Executor(train, workers) as executor:
@@ -391,7 +391,7 @@ def noise(
             plan.seeds,
             splits,
             start=change(made.start(), plan.settings),
-            base={**_alike(plan, made.start()), **plan.settings},
+            base={**_alike(made.start()), **plan.settings},
             resolve=made.resolve,
             executor=executor,
             runs=folder / RUNS,

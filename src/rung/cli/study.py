@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,11 +51,7 @@ def ladder(
             progress=bars.reading,
             before_test=_before_test,
         )
-    folder = out / found.plan.name
-    if as_json:
-        typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
-    else:
-        display.ladder(found, folder, file)
+    _print_study(found, out / found.plan.name, file, as_json, display.ladder)
 
 
 def search(
@@ -84,11 +81,14 @@ def search(
             tried=bars.tried,
             before_test=_before_test,
         )
-    folder = out / found.ladder.plan.name
+    _print_study(found, out / found.ladder.plan.name, file, as_json, display.search)
+
+
+def _print_study(found: Any, folder: Path, file: Path, as_json: bool, show: Callable[[Any, Path, Path], None]) -> None:
     if as_json:
         typer.echo(json.dumps({**found.to_json(), "folder": str(folder)}))
     else:
-        display.search(found, folder, file)
+        show(found, folder, file)
 
 
 def noise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -18,10 +19,19 @@ _ROWS: Final = 2_000  # training images that mirroring is judged on: half of the
 _LOST: Final = 0.1  # of what a probe knows above chance: mirroring that costs more changes what images say
 
 
-def following(recipe: object, images: ImageSet, operations: float | None = None) -> Recipe | None:
-    """Return the recipe of this name as it follows these images and the operations there is time for, None where it is none that follows data."""
+def rules_for(recipe: object, images: ImageSet) -> Callable[[float | None], Recipe] | None:
+    """Return what makes the recipe of this name for these images, given the operations there is time for; None where it is none that follows data."""
     make = FOLLOWING.get(recipe) if isinstance(recipe, str) else None
-    return make(replace(facts_of(images), operations=operations)) if make else None
+    if make is None:
+        return None
+    facts = facts_of(images)
+    return lambda operations: make(replace(facts, operations=operations))
+
+
+def following(recipe: object, images: ImageSet) -> Recipe | None:
+    """Return the recipe of this name as it follows these images, with as much time as it needs; None where it is none that follows data."""
+    rules = rules_for(recipe, images)
+    return rules(None) if rules else None
 
 
 def facts_of(images: ImageSet) -> Facts:

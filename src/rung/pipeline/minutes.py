@@ -15,6 +15,7 @@ from rung.audit.preflight.watch import Enough
 from rung.errors import RecipeError
 from rung.models.build import flops
 from rung.pipeline import execute
+from rung.pipeline.preflight.trial import corner
 from rung.pipeline.prepare import Prepared, with_train
 from rung.training.journal import NoJournal
 from rung.training.loop import StepEnd
@@ -53,9 +54,13 @@ def paced(prepared: Prepared) -> Pace:
 
 def told(prepared: Prepared, minutes: float) -> str:
     """Return in a sentence what minutes became of a training that `in_minutes` cut."""
-    train, steps_per_epoch = prepared.recipe.train, prepared.training().steps(prepared.recipe.train.batch_size)
+    train, steps_per_epoch = prepared.recipe.train, _steps_per_epoch(prepared)
     cut = ", the last one cut short" if (train.steps or 0) % steps_per_epoch else ""
     return f"{minutes:g} minutes are {plural(train.steps or 0, 'step')} here: {plural(train.epochs, 'epoch')}{cut}"
+
+
+def _steps_per_epoch(prepared: Prepared) -> int:
+    return corner(prepared).steps(prepared.recipe.train.batch_size)
 
 
 def _step_s(prepared: Prepared, size: int) -> float:
@@ -94,8 +99,8 @@ def in_minutes(prepared: Prepared, minutes: float, most_epochs: int | None = Non
 
     Raises: RecipeError if not one step fits.
     """
-    pace, train = paced(prepared), prepared.recipe.train
-    steps_per_epoch = prepared.training().steps(train.batch_size)
+    pace = paced(prepared)
+    steps_per_epoch = _steps_per_epoch(prepared)
     epoch_s = steps_per_epoch * pace.step_s + pace.validation_s
     epochs, rest_s = divmod(minutes * 60, epoch_s)
     steps = int(epochs) * steps_per_epoch + max(0, int((rest_s - pace.validation_s) / pace.step_s))

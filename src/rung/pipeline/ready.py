@@ -12,7 +12,7 @@ from rung import recipe as recipe_module
 from rung.data.imageset import ImageSet
 from rung.errors import RecipeError, RunError, did_you_mean
 from rung.pipeline import beforehand, execute, own_parts
-from rung.pipeline.facts import following
+from rung.pipeline.facts import rules_for
 from rung.pipeline.minutes import in_minutes, paced, told
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, Progress, load_images, prepare
@@ -94,16 +94,17 @@ def ready(
     if isinstance(data, ImageSet):
         _refuse_loading(start, wanted)
     images = data if isinstance(data, ImageSet) else load_images(wanted, progress)
-    if followed := following(recipe, images):
-        wanted, parts = with_settings(followed)
+    rules = rules_for(recipe, images)
+    if rules:
+        wanted, parts = with_settings(rules(None))
     say_troubles(images, say)
     prepared = prepare(wanted, images, parts, say)
     beforehand.check(prepared)
     if minutes is not None:
-        if followed:  # the time decides about the network too
-            wanted, parts = with_settings(following(recipe, images, 60 * minutes * paced(prepared).operations) or followed)
+        if rules:  # the time decides about the network too
+            wanted, parts = with_settings(rules(60 * minutes * paced(prepared).operations))
             prepared = prepare(wanted, images, parts, say)
-        prepared = in_minutes(prepared, minutes, wanted.train.epochs if followed else None)
+        prepared = in_minutes(prepared, minutes, wanted.train.epochs if rules else None)
         say(told(prepared, minutes))
     _say_doubts(prepared, say)
     return prepared
