@@ -17,9 +17,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-WORDS = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+ROOT = Path(__file__).resolve().parents[1]
+# the second: `-m benchmarks..` is found from whatever folder one stands in
+WORDS = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
 
 
 class Trainer:

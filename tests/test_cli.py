@@ -256,7 +256,7 @@ def test_recipes_are_listed_shown_and_begun_from(rung: Rung, tmp_path: Path) -> 
     assert said.code == 0, said.err
 
 
-def test_own_objects_are_used_and_their_source_is_kept(rung: Rung, tmp_path: Path) -> None:
+def test_own_objects_are_used_and_their_source_is_kept(rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(OWN)
     words = [
         "network.kind=own",
@@ -266,7 +266,7 @@ def test_own_objects_are_used_and_their_source_is_kept(rung: Rung, tmp_path: Pat
         'augment.own=["mine.py:darken"]',
     ]
     settings = [word for key in words for word in ("--set", key)]
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     said = rung("train", "digits", *QUICK, *settings, "--out", "runs", "--name", "own")
     assert said.code == 0, said.err
     run = tmp_path / "runs" / "own"
@@ -324,8 +324,8 @@ def darken(images, keys):
         (["predict", "nothing", "x.png"], "there is no run 'nothing'"),
     ],
 )
-def test_bad_input_is_one_clear_message_and_exit_code_2(rung: Rung, words: list[str], message: str, tmp_path: Path) -> None:
-    os.chdir(tmp_path)
+def test_bad_input_is_one_clear_message_and_exit_code_2(rung: Rung, words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     said = rung(*words)
     assert said.code == 2
     assert message in said.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from benchmarks import at_once, marked, throughput
 from benchmarks.segments import rung_trainer
 
 
-def test_a_training_goes_on_segment_by_segment() -> None:
+def test_a_training_goes_on_segment_by_segment_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     trainer = rung_trainer("digits", "digits", 1, rows=200, settings=["train.epochs=2", "data.per_class=30"])
     assert trainer.receive()["batch"] == 64
     for _ in range(2):
