@@ -39,7 +39,7 @@ ROWS = HERE / "budgets.jsonl"
 NOTHING_OWN: Final = {"network": None, "loss": None, "metrics": (), "augmentations": (), "callbacks": ()}
 WHOLE: Final = {"split.fit_on": "train+validation"}
 BUDGETS: Final[dict[int, dict[str, Any]]] = {  # seconds: settings
-    45: {"network.filters": [32, 96, 96], "train.steps": 490, "train.weight_decay": 0.122},
+    45: {"network.filters": [32, 96, 96], "train.steps": 515, "train.weight_decay": 0.1165},
     120: {"network.filters": [48, 128, 128], "train.steps": 960, "train.weight_decay": 0.0625},
     840: {"network.filters": [64, 256, 256], "train.steps": 2200, "train.weight_decay": 0.027},
 }

@@ -9,7 +9,7 @@ most right labels from wrong ones, and with the sums of products kept for each p
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -78,17 +78,28 @@ class Probe:
 
         No row's answer comes from a layer that saw the row or its twin: rows of those parts are answered out of fold, all others by all rows of them.
         """
-        cells = {cell: product for cell, product in self.products.items() if cell[0] in parts}
-        members = {cell: np.flatnonzero((self.part == cell[0]) & (self.fold == cell[1])) for cell in cells}
-        answers = {cell: self.values[m].T @ targets[m] for cell, m in members.items()}
-        found = np.zeros(targets.shape, np.float32)
+        sums, width = self._sums(targets, parts), targets.shape[1]
         inside = np.isin(self.part, list(parts))
-        for fold in range(FOLDS if inside.all() else FOLDS + 1):  # the last leaves no fold out
-            asked = np.flatnonzero(inside & (self.fold == fold)) if fold < FOLDS else np.flatnonzero(~inside)
-            fitted = [cell for cell in cells if cell[1] != fold]
-            if len(asked) and fitted:
-                weights = _ridge([cells[c] for c in fitted], [answers[c] for c in fitted], sum(len(members[c]) for c in fitted))
-                found[asked] = self.values[asked] @ weights
+        found = self._answers(np.flatnonzero(~inside), sums, width)
+        for fold in range(FOLDS):
+            found += self._answers(np.flatnonzero(inside & (self.fold == fold)), {cell: of for cell, of in sums.items() if cell[1] != fold}, width)
+        return found
+
+    def elsewhere(self, targets: Floats, parts: Sequence[int]) -> Floats:
+        """Return the answers, float32 (n,T), of ridge regressions fitted on all rows of some parts, to the rows of others; 0 for their own."""
+        return self._answers(np.flatnonzero(~np.isin(self.part, list(parts))), self._sums(targets, parts), targets.shape[1])
+
+    def _sums(self, targets: Floats, parts: Sequence[int]) -> dict[tuple[int, int], Floats]:
+        """Return features times targets, (D,T), for each cell of some parts."""
+        cells = [cell for cell in self.products if cell[0] in parts]
+        return {cell: self.values[here].T @ targets[here] for cell in cells for here in [(self.part == cell[0]) & (self.fold == cell[1])]}
+
+    def _answers(self, asked: Ints, sums: Mapping[tuple[int, int], Floats], width: int) -> Floats:
+        """Return float32 (n,width): what a layer fitted on these cells answers to the rows asked, 0 elsewhere and where no cell is."""
+        found = np.zeros((len(self.rows), width), np.float32)
+        if len(asked) and sums:
+            fitted = sum(int(((self.part == part) & (self.fold == fold)).sum()) for part, fold in sums)
+            found[asked] = self.values[asked] @ _ridge([self.products[cell] for cell in sums], list(sums.values()), fitted)
         return found
 
 

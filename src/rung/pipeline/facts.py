@@ -49,7 +49,7 @@ def _same_when_mirrored(images: ImageSet, rows: np.ndarray) -> bool:
     pixels[-len(asked) :] = pixels[-len(asked) :, :, ::-1]
     part = np.repeat(np.arange(3, dtype=np.int8), (len(learnt), len(asked), len(asked)))
     found = probe.build(replace(three, images=pixels), part, np.arange(len(part)), seed=0)
-    right = found.class_scores((0,)).argmax(axis=1) == found.labels
+    right = found.elsewhere(probe.one_hot(found.labels, found.classes), (0,)).argmax(axis=1) == found.labels
     as_they_are, mirrored = right[part == 1].mean(), right[part == 2].mean()
     chance = (np.bincount(found.labels) / len(part)).max()
     return bool(as_they_are - mirrored <= _LOST * max(as_they_are - chance, 0))

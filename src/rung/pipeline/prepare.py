@@ -35,7 +35,7 @@ from rung.models.fast import FastCNN
 from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
-from rung.training import memory, optimizers
+from rung.training import memory, optimizer_defaults
 from rung.training.process import usable_processors
 from rung.training.schedules import total_steps, warmup_fraction
 
@@ -71,7 +71,8 @@ class Prepared:
         )
         network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         if isinstance(network, FastCNN):
-            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], self.device())), self.recipe.pixels))
+            some = self.splits.train[:: max(1, len(self.splits.train) // _STEM_IMAGES)]
+            network.fit_stem(normalise(to_float(resident(self.images.images[some], self.device())), self.recipe.pixels))
         return network
 
     def scored(self, name: str) -> Rows:
@@ -138,7 +139,7 @@ def with_train(prepared: Prepared, **settings: Any) -> Prepared:
     return replace(prepared, recipe=prepared.recipe.model_copy(update={"train": prepared.recipe.train.model_copy(update=settings)}))
 
 
-_STEM_IMAGES: Final = 5_000  # that the stem of a fast network is fitted on
+_STEM_IMAGES: Final = 1_000  # about, that the stem of a fast network is fitted on: evenly from the training images, which may be in the order of classes
 _CUBLAS: Final = "CUBLAS_WORKSPACE_CONFIG"
 
 # Below this many floating-point operations a step, a second thread gained nothing that was worth a machine that is not quiet (LOG.md).
@@ -163,7 +164,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
     if pixels.normalise == "standard" and pixels.mean is None:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
         pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
-    train = optimizers.resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
+    train = optimizer_defaults.resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
     size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
     for side in sorted({min(side, size) for side in (*recipe.augment.rising_sizes, size)}):  # what is too small for the network is refused now
         network = build(recipe.network, classes=len(images.classes), channels=channels, size=side, seed=recipe.seed, own=own.network_factory())
