@@ -10,20 +10,17 @@ from rung.errors import RecipeError, RunError
 from rung.recipe import OptimizerName, Train
 from rung.training import optimizers
 from rung.training.muon import Muon, orthogonal
+from rung.training.optimizer_defaults import DEFAULTS, MOMENTUM, default_rate, resolved
 from rung.training.optimizers import (
     ADAM_RATIO_BESIDE_MUON,
     CAPTURABLE,
-    DEFAULTS,
-    MOMENTUM,
     add_l2_gradient,
     build_optimizers,
     clip,
-    default_rate,
     l2_penalty,
     optimizer_tensors,
     parameter_kinds,
     penalised,
-    resolved,
     restore_optimizers,
     set_momentum,
     set_rate,

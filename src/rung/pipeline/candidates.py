@@ -18,7 +18,7 @@ from rung.pipeline.prepare import Progress, load_images
 from rung.pipeline.ready import data_recipe, recipe_named
 from rung.recipe import Recipe, to_toml
 from rung.study.resolved import Resolved
-from rung.training import optimizers
+from rung.training import optimizer_defaults
 from rung.training.schedules import warmup_fraction
 
 _HELD: Final = 2  # sets of images that are held at once: that of the step's start and that of a candidate which changes the data
@@ -49,7 +49,7 @@ class Candidates:
             self._followed[where] = following(self._recipe, images)
         if followed := self._followed[where]:
             wanted, own = self._wanted(followed, settings)
-        train = optimizers.resolved(wanted.train).model_copy(update={"warmup_fraction": warmup_fraction(wanted.train)})
+        train = optimizer_defaults.resolved(wanted.train).model_copy(update={"warmup_fraction": warmup_fraction(wanted.train)})
         whole = wanted.model_copy(
             update={"name": "recipe", "why": "", "notes": "", "seed": 0, "train": train, "pixels": pixel_rules.resolved(wanted.pixels, images)}
         )

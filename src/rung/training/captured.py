@@ -22,7 +22,8 @@ from rung.models.fast import FastCNN
 from rung.models.plain import PlainCNN, PlainMLP
 from rung.recipe import Train
 from rung.training.losses import LOSSES, Loss
-from rung.training.optimizers import CAPTURABLE, resolved, set_momentum, set_rate, tensor_rates
+from rung.training.optimizer_defaults import resolved
+from rung.training.optimizers import CAPTURABLE, set_momentum, set_rate, tensor_rates
 from rung.training.steps import READ_EVERY, PlainStep, Step, Taken, Work, numbers
 
 Outcome = tuple[Tensor, Tensor]  # numbers float64 (4,) and losses float32 (N,), as in `Taken`

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from rung.errors import RecipeError
 from rung.recipe import Train
-from rung.training.optimizers import default_rate
+from rung.training.optimizer_defaults import default_rate
 
 ONE_CYCLE_CLIMB_FRACTION = 0.3
 ONE_CYCLE_START = 1 / 25
