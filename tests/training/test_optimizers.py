@@ -8,7 +8,7 @@ from torch import nn
 
 from rung.errors import RecipeError, RunError
 from rung.recipe import OptimizerName, Train
-from rung.training import optimizers
+from rung.training import optimizer_defaults
 from rung.training.muon import Muon, orthogonal
 from rung.training.optimizer_defaults import DEFAULTS, MOMENTUM, default_rate, resolved
 from rung.training.optimizers import (
@@ -286,7 +286,7 @@ def test_a_resolved_recipe_does_the_same_when_the_defaults_have_changed(name: Op
     expected, kept = built(train), resolved(train)
     entry = DEFAULTS[defaults][name]
     monkeypatch.setitem(DEFAULTS[defaults], name, entry._replace(learning_rate=7.0, epsilon=entry.epsilon * 3))
-    monkeypatch.setattr(optimizers, "MOMENTUM", {optimizer: (0.123, nesterov) for optimizer, (_, nesterov) in MOMENTUM.items()})
+    monkeypatch.setattr(optimizer_defaults, "MOMENTUM", {optimizer: (0.123, nesterov) for optimizer, (_, nesterov) in MOMENTUM.items()})
     assert built(train) != expected
     assert built(kept) == expected
     assert resolved(kept) == kept

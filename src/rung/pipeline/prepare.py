@@ -71,7 +71,8 @@ class Prepared:
         )
         network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
         if isinstance(network, FastCNN):
-            network.fit_stem(normalise(to_float(resident(self.images.images[self.splits.train[:_STEM_IMAGES]], self.device())), self.recipe.pixels))
+            some = self.splits.train[:: max(1, len(self.splits.train) // _STEM_IMAGES)]
+            network.fit_stem(normalise(to_float(resident(self.images.images[some], self.device())), self.recipe.pixels))
         return network
 
     def scored(self, name: str) -> Rows:
@@ -138,7 +139,7 @@ def with_train(prepared: Prepared, **settings: Any) -> Prepared:
     return replace(prepared, recipe=prepared.recipe.model_copy(update={"train": prepared.recipe.train.model_copy(update=settings)}))
 
 
-_STEM_IMAGES: Final = 5_000  # that the stem of a fast network is fitted on
+_STEM_IMAGES: Final = 1_000  # about, that the stem of a fast network is fitted on: evenly from the training images, which may be in the order of classes
 _CUBLAS: Final = "CUBLAS_WORKSPACE_CONFIG"
 
 # Below this many floating-point operations a step, a second thread gained nothing that was worth a machine that is not quiet (LOG.md).
