@@ -17,6 +17,7 @@ from rung.errors import RunError, RungError
 from rung.store import atomic, lock
 from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run
+from rung.study.resolved import alike
 
 if TYPE_CHECKING:
     from rung.data.imageset import ImageSet
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from rung.pipeline.candidates import Candidates
     from rung.pipeline.execute import Scoring
     from rung.pipeline.prepare import Progress
-    from rung.recipe import Recipe
     from rung.study.climb import Watch
     from rung.study.compare import Comparison
     from rung.study.curse import Fall
@@ -89,7 +89,7 @@ def _climbed(plan: Plan, candidates: Candidates, executor: Executor, folder: Pat
         ladder_page.write_page(folder)
         watch.decided(step)
 
-    return Climb(plan, _alike(candidates.start()), candidates.resolve, executor, folder, base, replace(watch, decided=decided)).climb(before)
+    return Climb(plan, alike(candidates.start()), candidates.resolve, executor, folder, base, replace(watch, decided=decided)).climb(before)
 
 
 def _ended(climbed: Ladder, folder: Path, test: bool, before_test: Callable[[Fall | None], None], progress: Progress | None) -> Ladder:
@@ -153,12 +153,6 @@ def _training(plan: Plan, folder: Path) -> Iterator[Train]:
                 for place in new:
                     place.rmdir()
         raise
-
-
-def _alike(start: Recipe) -> dict[str, Any]:
-    """Return what is set for all candidates unless the plan sets it: one thread each, and the same parts with every seed."""
-    parts = {} if start.split.seed is not None else {"split.seed": 0}
-    return {"compute.threads": 1, **parts}
 
 
 def _check_folder(folder: Path) -> None:
@@ -340,7 +334,7 @@ def search(
     folder = Path(out) / plan.name
     _check_folder(folder)
     with _training(plan, folder) as train:
-        base = {**_alike(candidates.start()), **plan.settings}
+        base = {**alike(candidates.start()), **plan.settings}
         results = Results(folder / RUNS, metric_named(plan.metric))
         trials = searching.Search(wanted, base, candidates.resolve, Executor(train, 1), results, folder, tried, watch.job).run()
         with Executor(train, workers) as executor:
@@ -391,7 +385,7 @@ def noise(
             plan.seeds,
             splits,
             start=change(made.start(), plan.settings),
-            base={**_alike(made.start()), **plan.settings},
+            base={**alike(made.start()), **plan.settings},
             resolve=made.resolve,
             executor=executor,
             runs=folder / RUNS,

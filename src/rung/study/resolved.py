@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rung.recipe import Recipe
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -28,3 +30,9 @@ class Resolved:
 
 
 Resolve = Callable[[Mapping[str, Any]], Resolved]
+
+
+def alike(start: Recipe) -> dict[str, Any]:
+    """Return what is set for all candidates unless the study sets it: one thread each, and the same parts with every seed."""
+    parts = {} if start.split.seed is not None else {"split.seed": 0}
+    return {"compute.threads": 1, **parts}

@@ -1,0 +1,127 @@
+"""Every row of a system: what it is called, and which training it is; a function of the system's files, without data and without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rung.errors import RecipeError, did_you_mean, one_line
+from rung.recipe import Recipe, change, from_toml
+from rung.recipes import RECIPES
+from rung.study.plan import START, Plan, fitted
+from rung.study.resolved import alike
+from rung.study.system import System, kept_of
+from rung.training.optimizer_defaults import resolved
+from rung.training.schedules import warmup_fraction
+
+_WORDS: Final = {"name", "why", "notes", "seed"}  # of a recipe, which change no training but for the seed
+
+Name = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One row before anything is trained.
+
+    ladder, step, candidate: its name; of a stage, step is the stage's name and candidate "start". keep: whether the author carried it on. recipe: named
+    in the ladder; settings: all that is changed of it; data: of the ladder. seeds: it is to have. identity: SHA-256 of the recipe without words and seed:
+    two with the same identity are the same training. first: the name of the first row with this identity, its own where it is the first.
+    after: the row whose kept weights it begins from.
+    """
+
+    ladder: str
+    step: str
+    candidate: str
+    keep: bool
+    recipe: str
+    data: tuple[str, ...]
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    identity: str
+    first: Name
+    after: Place | None = None
+
+    @property
+    def name(self) -> Name:
+        return self.ladder, self.step, self.candidate
+
+    @property
+    def depth(self) -> int:
+        """How many trainings must have been before it."""
+        return self.after.depth + 1 if self.after else 0
+
+    def key(self, seed: int) -> str:
+        """Return the name of the run folder of one seed."""
+        return hashlib.sha256(f"{self.identity} {seed}".encode()).hexdigest()[:16]
+
+
+def places(system: System, small: bool = False, seeds: int | None = None) -> tuple[Place, ...]:
+    """Return every row of a system at the whole or the small budget, in the order of its files; seeds: how many, in place of what the system says.
+
+    The start of a later step is there too: it is the same training as what the step before kept.
+
+    Raises: RecipeError naming the ladder, step and candidate whose settings do not fit the recipe.
+    """
+    first: dict[str, Name] = {}
+    found: list[Place] = []
+    for ladder, plan in system.plans.items():
+        for place in _of_ladder(system, ladder, plan, system.small.settings if small else {}, first):
+            wanted = range(seeds or system.small.seeds) if small or seeds else place.seeds
+            found.append(_with_seeds(place, tuple(wanted)))
+    return tuple(found)
+
+
+def _with_seeds(place: Place, seeds: tuple[int, ...]) -> Place:
+    return replace(place, seeds=seeds, after=place.after and _with_seeds(place.after, seeds))
+
+
+def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any], first: dict[str, Name]) -> Iterator[Place]:
+    """Yield the rows of one ladder; over: settings that go over those of every row."""
+    start = recipe_named(plan.recipe)
+    plan = fitted(plan, start, f"ladder {ladder}")
+
+    def place(step: str, candidate: str, keep: bool, settings: Mapping[str, Any], after: Place | None = None) -> Place:
+        try:
+            identity = identity_of(change(start, {**settings, "data.sources": plan.data}), after)
+        except RecipeError as error:
+            raise RecipeError(f"ladder {ladder}, step '{step}', candidate '{candidate}': {error}") from None
+        name = (ladder, step, candidate)
+        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, first.setdefault(identity, name), after)
+
+    base = {**alike(start), **plan.settings}
+    kept_at: dict[str, Place] = {}
+    for step in plan.steps:
+        kept = base
+        for name, changed in [(START, {}), *((choice.name, choice.settings) for choice in step.choices)]:
+            made = place(step.name, name, name == kept_of(step), {**base, **changed, **over})
+            kept_at.setdefault(START, made)
+            if made.keep:
+                kept, kept_at[step.name] = {**base, **changed}, made
+            yield made
+        base = kept
+    for stage in system.stages_of(ladder):
+        after = kept_at[stage.after]
+        kept_at[stage.name] = made = place(stage.name, START, False, {**after.settings, **stage.settings, **over}, after)
+        yield made
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return the recipe that a ladder starts from; raises RecipeError where it is none that rung brings, nor a recipe.toml."""
+    if name not in RECIPES and not name.endswith(".toml"):
+        raise RecipeError(f"a system starts from a recipe that rung brings or from a recipe.toml, not from '{one_line(name)}': {did_you_mean(name, RECIPES)}")
+    return RECIPES[name]() if name in RECIPES else from_toml(Path(name))
+
+
+def identity_of(recipe: Recipe, after: Place | None = None) -> str:
+    """Return what two recipes share only if they are the same training; after: the row whose weights it begins from.
+
+    A field that rung learns later, and that is left at its default, changes nothing of it.
+    """
+    train = resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
+    values = recipe.model_copy(update={"train": train}).model_dump(mode="json", exclude_defaults=True, exclude=_WORDS)
+    text = json.dumps([values, recipe.network.kind, after.identity if after else ""], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
