@@ -1,0 +1,286 @@
+"""A replay: the rows of a system with what was trained of them. Records only: a function of the system's files and of the records of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.evaluate.intervals import t_interval
+from rung.study.plan import START
+from rung.study.referee import Difference
+from rung.study.system import Decision, Reported, System
+from rung.study.system_rows import Name, Place
+from rung.words import listing, plural
+
+Answers = npt.NDArray[np.uint8]
+Budget = Literal["whole", "small"]
+Verdict = Literal["confirmed", "in the noise", "wrong", "cannot tell"]
+Scores = Mapping[str, Mapping[str, Mapping[str, float | None]]]
+
+LEVEL: Final = 0.95  # of the interval of a row over its seeds
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What is kept of one finished run: everything that tables, pages and notebooks show, no weights and no path.
+
+    ladder, step, candidate: the row it was trained for. settings: all it changes of `recipe`, which the ladder names. run: the name of its run folder; two
+    records with the same are one training. epochs: that ran; kept_epoch: whose weights were scored; stopped: why it ended. seconds: its epochs took, their
+    validations too. scores: {"train" | "validation" | "test": {metric: {"value", "low", "high"}}}. curves: one value an epoch, by the columns of
+    metrics.jsonl. answers, labels: uint8 (N,) of "validation", and of "test" where it was opened, in the order of the rows of the data. environment: what
+    it ran on. failed: why its training diverged; then there are no scores.
+    """
+
+    ladder: str
+    step: str
+    candidate: str
+    seed: int
+    recipe: str
+    settings: Mapping[str, Any]
+    run: str
+    classes: tuple[str, ...] = ()
+    parameters: int | None = None
+    epochs: int = 0
+    kept_epoch: int | None = None
+    stopped: str = ""
+    seconds: float = 0.0
+    scores: Scores = field(default_factory=dict)
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    labels: Mapping[str, Answers] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    failed: str = ""
+
+    @property
+    def name(self) -> Name:
+        return self.ladder, self.step, self.candidate
+
+    def value(self, part: str, metric: str) -> float | None:
+        """Return a score of a part, None where it has none."""
+        return self.scores.get(part, {}).get(metric, {}).get("value")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The mean of a score over seeds with its 95 % interval (Student's t over seeds, these images held fixed), None where there is one seed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One row: what the author called it, what he reported of it, and what ran.
+
+    place: its name, its settings, and the seeds it is to have. same_as: the name of an earlier row that is the very same training, None where there is none.
+    runs: those that ended, by seed, of all rows that are the same training.
+    """
+
+    place: Place
+    reported: Reported | None
+    same_as: Name | None
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def name(self) -> Name:
+        return self.place.name
+
+    @property
+    def ladder(self) -> str:
+        return self.place.ladder
+
+    @property
+    def step(self) -> str:
+        return self.place.step
+
+    @property
+    def candidate(self) -> str:
+        return self.place.candidate
+
+    @property
+    def keep(self) -> bool:
+        return self.place.keep
+
+    @property
+    def scored(self) -> tuple[RunRecord, ...]:
+        """The runs that have scores: those that did not diverge."""
+        return tuple(run for run in self.runs if not run.failed)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The seeds that have not run."""
+        return tuple(seed for seed in self.place.seeds if seed not in {run.seed for run in self.runs})
+
+    @property
+    def parameters(self) -> int | None:
+        return next((run.parameters for run in self.scored), None)
+
+    @property
+    def seconds(self) -> float | None:
+        """What one training takes, the mean over its runs; None where there is none."""
+        return sum(run.seconds for run in self.runs) / len(self.runs) if self.runs else None
+
+    @property
+    def epochs(self) -> float | None:
+        """How many epochs ran, the mean over its runs; None where there is none."""
+        return sum(run.epochs for run in self.scored) / len(self.scored) if self.scored else None
+
+    def score(self, part: str = "validation", metric: str = "accuracy") -> Estimate | None:
+        """Return the mean of a score over the seeds that have it, as in scores.json; None where none has it."""
+        return _estimate([value for run in self.scored if (value := run.value(part, metric)) is not None], share=metric != "log_loss")
+
+    def gap(self) -> Estimate | None:
+        """Return how much higher the accuracy is on the training part than on validation; None where nothing ran."""
+        pairs = [(run.value("train", "accuracy"), run.value("validation", "accuracy")) for run in self.scored]
+        return _estimate([train - validation for train, validation in pairs if train is not None and validation is not None], share=False)
+
+
+def _estimate(values: Sequence[float], share: bool) -> Estimate | None:
+    if not values:
+        return None
+    found = t_interval(np.array(values), LEVEL, *((0.0, 1.0) if share else ()))
+    return Estimate(float(np.mean(values)), found.low, found.high, len(values))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a decision of the author is worth.
+
+    kept: what he carried on; over: those it was compared with, without those that are the same training. verdict: at the budget of the replay.
+    differences: each of `over` minus kept, validation accuracy on the same seeds and images; the error of 5 % is shared by all decisions of the system.
+    noise: by how much two single runs of one network differ, 1.96 times the deviation of their difference; None with fewer than two seeds. acted_on: the
+    difference that is held against it: at the whole budget the one that the author reported, else the one measured here; None where there is none.
+    sentence: all of it in words.
+    """
+
+    decision: Decision
+    kept: str
+    over: tuple[str, ...]
+    verdict: Verdict
+    sentence: str
+    differences: tuple[Difference, ...] = ()
+    noise: float | None = None
+    acted_on: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """A system as far as it was replayed. budget: "whole", or "small": other data and epochs, whose scores never stand beside what was reported."""
+
+    system: System
+    budget: Budget
+    rows: tuple[Row, ...]
+    judgements: tuple[Judgement, ...] = ()
+    told: tuple[str, ...] = ()
+
+    def row(self, ladder: str, step: str, candidate: str = START) -> Row:
+        """Return a row by its name; the starts that a table leaves out are there too. Raises StopIteration for one there is not."""
+        return next(row for row in self.rows if row.name == (ladder, step, candidate))
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows of a table: of the starts only the first of a ladder, stages, and those that the author reported."""
+        first = {ladder: next(row.name for row in self.rows if row.ladder == ladder) for ladder in self.system.plans}
+        steps = {(ladder, step.name) for ladder, plan in self.system.plans.items() for step in plan.steps}
+        return tuple(row for row in self.rows if row.candidate != START or row.reported or row.name == first[row.ladder] or (row.ladder, row.step) not in steps)
+
+    @property
+    def trainings(self) -> tuple[tuple[Row, int], ...]:
+        """Every training that the replay is to have, once: the first row that is it, and its seed."""
+        return tuple((row, seed) for row in self.rows if row.same_as is None for seed in row.place.seeds)
+
+    @property
+    def missing(self) -> tuple[tuple[Row, int], ...]:
+        """Of `trainings`, those that have not run."""
+        return tuple((row, seed) for row in self.rows if row.same_as is None for seed in row.missing)
+
+    def hours_left(self) -> float | None:
+        """Return about how many hours of training are left, one after the other, by what runs took; None where nothing ran."""
+        known = {row.name: row.seconds for row in self.rows if row.same_as is None and row.seconds is not None}
+        if not known:
+            return None
+        usual = sum(known.values()) / len(known)
+        return sum(known.get(row.name, usual) for row, _ in self.missing) / 3600
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the table and the judgements hold as plain values, without curves and answers."""
+        return {
+            "system": self.system.name,
+            "title": self.system.title,
+            "budget": self.budget,
+            "trainings": len(self.trainings),
+            "missing": len(self.missing),
+            "hours_left": self.hours_left(),
+            "rows": [_row_json(row) for row in self.shown],
+            "decisions": [_judgement_json(one) for one in self.judgements],
+            "told": list(self.told),
+        }
+
+
+def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: Iterable[RunRecord], told: Sequence[str] = ()) -> Replay:
+    """Put the records of runs beside the rows they are of; what a row no longer trains is left out, and said. Nothing is judged yet."""
+    keys = {place.key(seed): place.identity for place in wanted for seed in place.seeds}
+    places = {place.name: place for place in wanted}
+    runs: dict[str, dict[int, RunRecord]] = {}
+    stale: dict[str, RunRecord] = {}
+    for record in records:
+        if record.run in keys:
+            runs.setdefault(keys[record.run], {}).setdefault(record.seed, record)
+        elif record.name not in places or places[record.name].key(record.seed) != record.run:  # else its seed is not asked for
+            stale.setdefault(record.run, record)
+    reported = {(one.ladder, one.step, one.candidate): one for one in system.reported}
+    rows = []
+    for place in wanted:
+        found = runs.get(place.identity, {})
+        mine = tuple(found[seed] for seed in place.seeds if seed in found)
+        rows.append(Row(place, reported.get(place.name), place.first if place.first != place.name else None, mine))
+    return Replay(system, budget, tuple(rows), told=(*told, *_left_out(list(stale.values()))))
+
+
+def _left_out(stale: Sequence[RunRecord]) -> list[str]:
+    if not stale:
+        return []
+    names = list(dict.fromkeys(row_name(record.name) for record in stale))
+    shown = listing(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return [f"{plural(len(stale), 'record')} of runs {'is' if len(stale) == 1 else 'are'} left out, for the files now say something else to train: {shown}."]
+
+
+def row_name(name: Name) -> str:
+    """Write a row's name in a sentence: "grey, CNN 2, start"."""
+    return ", ".join(name)
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    scores = {
+        part: {metric: asdict(found) for metric in ("accuracy", "macro_f1", "log_loss") if (found := row.score(part, metric))}
+        for part in ("train", "validation", "test")
+    }
+    gap = row.gap()
+    return {
+        "ladder": row.ladder,
+        "step": row.step,
+        "candidate": row.candidate,
+        "kept": row.keep,
+        "same_as": list(row.same_as) if row.same_as else None,
+        "settings": dict(row.place.settings),
+        "seeds": [run.seed for run in row.runs],
+        "diverged": [run.seed for run in row.runs if run.failed],
+        "parameters": row.parameters,
+        "epochs": row.epochs,
+        "seconds": row.seconds,
+        "gap": gap and asdict(gap),
+        **{part: found for part, found in scores.items() if found},
+        "reported": row.reported and row.reported.model_dump(include={"parameters", "accuracy", "macro_f1", "note"}),
+    }
+
+
+def _judgement_json(one: Judgement) -> dict[str, Any]:
+    plain = {name: getattr(one, name) for name in ("kept", "over", "verdict", "sentence", "noise", "acted_on")}
+    decided = {"ladder": one.decision.ladder, "step": one.decision.step, "said": one.decision.said}
+    return {**decided, **plain, "over": list(one.over), "differences": [asdict(found) for found in one.differences]}
