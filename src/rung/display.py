@@ -301,12 +301,13 @@ def ladder(found: Ladder, folder: Path, file: Path, verb: str = "ladder") -> Non
 
     whole = ladder_view.table(found)
     columns = [place for place, heading in enumerate(whole.headings) if heading not in _ON_THE_PAGE]
+    outcome = whole.headings.index("outcome") if whole.rows else 0
     table = _table(*(whole.headings[place] for place in columns), numbers=tuple(whole.numbers))
     for row in whole.rows:
-        _add(table, *(row[place] for place in columns), style="bold" if "kept" in row else "")
+        _add(table, *(row[place] for place in columns), style="bold" if row[outcome].startswith("kept") else "")
     _print_table(table)
     for step in found.steps:
-        for sentence in (step.reason, *step.told):
+        for sentence in (*ladder_findings.reasons(step), *step.told):
             _output.print(f"{step.number} {visible(step.name)}: {visible(sentence)}", markup=False)
     for finding in ladder_findings.findings(found):
         if finding.kind not in _IN_STEPS:

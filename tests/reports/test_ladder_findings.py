@@ -55,6 +55,22 @@ def test_the_climb_names_both_ends_what_was_kept_and_its_interval() -> None:
     assert "The 95 % interval over seeds is +" in sentence
 
 
+def test_what_the_file_keeps_is_said_and_where_the_referee_keeps_another() -> None:
+    reason = "“3” is carried on because the ladder's file keeps it; the referee keeps “4”."
+    against = step(kept="4", keep="3", reason=reason)
+    against = replace(against, kept="3")
+    (sentence,) = sentences(said.kept_by_file(ladder(against, step(2))))
+    assert sentence == "The ladder's file says what is carried on in step 1, which holds no error rate: it keeps in step 1 “3” where the referee keeps “4”."
+    (sentence,) = sentences(said.kept_by_file(ladder(step(keep="4"), step(2, keep="4"))))
+    assert sentence == "The ladder's file says what is carried on in every step, which holds no error rate: it keeps nothing against the referee."
+    assert not sentences(said.kept_by_file(ladder(step())))
+    assert said.step_sentences(ladder(against), against)[1:3] == [reason, "The referee: The referee's reason."]
+    assert not sentences(said.rule(ladder(against)))
+    stays = replace(step(kept="4", keep="start"), kept="start")
+    (sentence,) = sentences(said.climb(ladder(stays)))
+    assert sentence.endswith("the mean of 4 seeds."), "the referee found one that is better"
+
+
 def test_a_ladder_that_stays_where_it_began_says_so() -> None:
     (sentence,) = sentences(said.climb(ladder(step(kept="start"), step(2, kept="start"))))
     assert (

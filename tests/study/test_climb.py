@@ -218,6 +218,51 @@ def test_images_that_have_nothing_in_common_are_not_compared(world: World) -> No
     assert (found.kept, found.verdict) == (START, None)
 
 
+def test_the_file_may_keep_what_the_referee_does_not(world: World) -> None:
+    found = world.climb(world.plan({**step("train.epochs", 15, 8), "keep": 8}, BATCH, {**step("train.learning_rate", 0.01), "keep": START}))
+    first, second, third = found.steps
+    assert (first.kept, first.keep, second.kept, third.kept, found.winner, found.ended) == ("8", "8", START, START, "8 of step 1", True)
+    assert first.verdict is not None
+    assert first.verdict.kept == "15"
+    assert first.reason == "“8” is carried on because the ladder's file keeps it; the referee keeps “15”."
+    assert third.reason == "“start” is carried on because the ladder's file keeps it; the referee keeps it too."
+    assert second.start.runs == first.named("8").runs
+    assert found.fall is not None
+    assert found.fall.score == pytest.approx(np.mean(second.start.values))
+    assert read_ladder(world.folder) == found
+
+
+def test_nothing_is_raced_in_a_step_whose_kept_one_is_named(world: World) -> None:
+    found = world.climb(world.plan({**step("train.epochs", 11, 12, 2), "keep": 2}, seeds=5)).steps[0]
+    assert [len(one.runs) for one in found.candidates] == [5, 5, 5]
+    assert (found.kept, found.state) == ("2", "decided")
+
+
+def test_what_the_file_keeps_may_be_another_network_under_a_second_name_or_not_comparable(world: World) -> None:
+    again = {"name": "again", "group": [{"name": "a", "train.epochs": 10}], "keep": "a"}
+    found = world.climb(world.plan(again))
+    assert (found.steps[0].kept, found.steps[0].verdict, found.fall) == ("a", None, None)
+    assert found.steps[0].reason == "“a” is carried on because the ladder's file keeps it."
+    world.rows = lambda settings: np.arange(1000, 1000 + IMAGES) if settings.get("pixels.size") == 12 else np.arange(IMAGES)
+    found = world.climb(world.plan({**step("pixels.size", 12), "keep": 12}))
+    assert (found.steps[0].kept, found.steps[0].verdict) == ("12", None)
+    assert found.fall is not None
+    assert found.fall.score == pytest.approx(np.mean(found.steps[0].named("12").values))
+
+
+def test_what_the_file_keeps_has_to_have_a_score(world: World) -> None:
+    world.diverges = lambda settings, seed: settings.get("train.learning_rate") == 9.0 and seed == 1
+    with pytest.raises(RunError, match=r"^step 1 'train.learning_rate', cannot go on from '9.0', which the ladder's file keeps: with seed 1 the loss is not"):
+        world.climb(world.plan({**step("train.learning_rate", 0.01, 9.0), "keep": 9.0}))
+
+
+def test_a_ladder_of_before_there_was_keep_is_read(world: World) -> None:
+    plain = world.climb(world.plan(EPOCHS)).to_json()
+    for one in (plain["steps"][0], plain["plan"]["steps"][0]):
+        assert one.pop("keep") == ""
+    assert ladder_from_json(plain) == read_ladder(world.folder)
+
+
 def test_other_classes_are_another_task(world: World) -> None:
     world.classes = lambda settings: ("a", "c") if "data.per_class" in settings else ("a", "b")
     with pytest.raises(RecipeError, match=r"^step 1 'data.per_class', candidate '5' has other classes: scores of two tasks cannot be compared$"):

@@ -60,9 +60,24 @@ def test_json_gives_the_plan_back() -> None:
     assert plan_from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
+def test_a_step_may_name_what_is_carried_on_as_its_candidates_are_written() -> None:
+    group = {"name": "b", "group": [{"name": "x", "train.epochs": 3}], "keep": "x"}
+    widths = {"name": "c", "field": "network.filters", "candidates": [[8], [8, 16]], "keep": [8, 16]}
+    made = plan({**STEP, "keep": 20}, group, widths, {**STEP, "name": "d", "keep": "start"}, {**STEP, "name": "e"})
+    assert [step.keep for step in made.steps] == ["20", "x", "[8, 16]", "start", ""]
+    assert plan_from_json(json.loads(json.dumps(made.to_json()))) == made
+    without = made.to_json()
+    for step in without["steps"]:
+        step.pop("keep")
+    assert plan_from_json(without).steps[0].keep == ""
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
+        ({"step": [{**STEP, "candidates": ["adam"], "keep": "adan"}]}, r"^step 1 'epochs': keep = 'adan' is none of its candidates: did you mean 'adam'\?"),
+        ({"step": [{**STEP, "keep": 6}]}, r"^step 1 'epochs': keep = '6' is none of its candidates: known: start, 5, 20 "),
+        ({"step": [{**STEP, "keep": ""}]}, r"^step 1 'epochs': keep = '' is none of its candidates"),
         ({"metrik": "accuracy"}, r"^there is no field 'metrik' in a ladder: did you mean 'metric'\? \(in the ladder\)$"),
         ({"data": ""}, r'^the ladder names no data: write data = "digits"'),
         ({"step": []}, r"^the ladder has no step: write \[\[step\]\] with a name, a field and its candidates"),

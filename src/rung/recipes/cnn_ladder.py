@@ -23,7 +23,7 @@ def cnn_1() -> Recipe:
 
 
 def cnn_9() -> Recipe:
-    """Six padded convolutions with batch norm and dropout, dense 128, augmentation: 552,298 parameters."""
+    """Six padded convolutions with batch norm and dropout, dense 128 with tanh, augmentation: 552,298 parameters."""
     return Recipe(
         name="cnn_9",
         pixels=Pixels(colour="grey"),
@@ -34,6 +34,7 @@ def cnn_9() -> Recipe:
             batch_norm="after_activation",
             block_dropout=(0.3, 0.4, 0.5),
             dense=(128,),
+            dense_activation="tanh",
             dense_dropout=0.3,
             dense_batch_norm=True,
         ),

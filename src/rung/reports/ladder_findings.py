@@ -26,6 +26,7 @@ LADDER_LABELS: Final = {
     "test": "Test",
     "unclear": "Could not be told",
     "rule": "Rule",
+    "file": "Kept by the file",
     "same": "The same network",
     "dropped": "Dropped early",
     "error": "Error rate",
@@ -44,6 +45,7 @@ def findings(ladder: Ladder) -> list[Finding]:
         *test(ladder),
         *unclear(ladder),
         *rule(ladder),
+        *kept_by_file(ladder),
         *same(ladder),
         *dropped(ladder),
         *error(ladder),
@@ -61,9 +63,10 @@ def climb(ladder: Ladder) -> Iterator[Finding]:
     steps = f"{plural(len(decided), 'step')}"
     climbed = [step for step in decided if step.kept != START]
     if not climbed:
+        unbeaten = " No candidate was shown to be better." if is_unbeaten(ladder) else ""
         sentence = (
             f"After {steps} the start is still what is kept: {name_text(metric)} {value_text(first.mean, share)} on validation, the mean of "
-            f"{plural(len(first.values), 'seed')}. No candidate was shown to be better."
+            f"{plural(len(first.values), 'seed')}.{unbeaten}"
         )
         yield Finding("climb", sentence, {"steps": len(decided), "start": first.mean, "winner": first.mean, "climbed": 0})
         return
@@ -186,13 +189,35 @@ def rule(ladder: Ladder) -> Iterator[Finding]:
     """Say where a rule other than the referee's kept something else than the referee would."""
     if ladder.plan.rule == "score":
         return
-    other = [step for step in decided_steps(ladder) if step.verdict is not None and step.kept != step.verdict.kept]
-    if not other:
+    decided = [step for step in decided_steps(ladder) if not step.keep]
+    other = _against_the_referee(decided)
+    if decided and not other:
         sentence = f"The rule {ladder.plan.rule} holds no error rate; it kept what the referee would keep in every step."
-    else:
-        cases = listing([f"in step {step.number} {quoted(step.kept)} where the referee keeps {quoted(step.verdict.kept)}" for step in other if step.verdict])
-        sentence = f"The rule {ladder.plan.rule} holds no error rate: it kept {cases}."
-    yield Finding("rule", sentence, {"rule": ladder.plan.rule, "steps": [step.number for step in other]})
+        yield Finding("rule", sentence, {"rule": ladder.plan.rule, "steps": []})
+    elif other:
+        sentence = f"The rule {ladder.plan.rule} holds no error rate: it kept {_cases(other)}."
+        yield Finding("rule", sentence, {"rule": ladder.plan.rule, "steps": [step.number for step in other]})
+
+
+def kept_by_file(ladder: Ladder) -> Iterator[Finding]:
+    """Say in which steps the ladder's file, and no rule, says what is carried on, and where that is not what the referee keeps."""
+    named = [step for step in decided_steps(ladder) if step.keep]
+    if not named:
+        return
+    other = _against_the_referee(named)
+    steps = "every step" if len(named) == len(ladder.plan.steps) else f"step {listing([str(step.number) for step in named])}"
+    sentence = f"The ladder's file says what is carried on in {steps}, which holds no error rate: it "
+    sentence += f"keeps {_cases(other)}." if other else "keeps nothing against the referee."
+    yield Finding("file", sentence, {"steps": [step.number for step in named], "against": [step.number for step in other]})
+
+
+def _against_the_referee(steps: Sequence[LadderStep]) -> list[LadderStep]:
+    return [step for step in steps if step.verdict is not None and step.kept != step.verdict.kept]
+
+
+def _cases(steps: Sequence[LadderStep]) -> str:
+    """Write what was kept against the referee: "in step 2 “a” where the referee keeps “start”"."""
+    return listing([f"in step {step.number} {quoted(step.kept)} where the referee keeps {quoted(step.verdict.kept)}" for step in steps if step.verdict])
 
 
 def same(ladder: Ladder) -> Iterator[Finding]:
@@ -220,7 +245,7 @@ def dropped(ladder: Ladder) -> Iterator[Finding]:
 def error(ladder: Ladder) -> Iterator[Finding]:
     """Say how much of the allowed error rate is spent."""
     spent = sum(step.verdict.spent for step in ladder.steps if step.verdict is not None)
-    if not spent or ladder.plan.rule != "score":
+    if not spent or ladder.plan.rule != "score" or all(step.keep for step in ladder.steps):
         return
     left = max(0.0, ladder.plan.level - spent)
     sentence = (
@@ -237,8 +262,13 @@ def step_sentences(ladder: Ladder, step: LadderStep) -> list[str]:
         return [f"Not begun: {plural(len(step.candidates), 'candidate')} to come.", *step.told]
     tried = f"Tried {_some([quoted(one.name) for one in step.candidates])} against the start, {metric} {value_text(step.start.mean, share)}"
     changed = f"{tried}{f', changing {step.field}' if step.field else ''}: {plural(len(step.start.seeds), 'seed')} each."
+    return [changed, *reasons(step), *_nearest(ladder, step), *step.told]
+
+
+def reasons(step: LadderStep) -> list[str]:
+    """Return why a step keeps what it keeps, and what the referee says where that is something else."""
     beside = [f"The referee: {step.verdict.reason}"] if step.verdict and step.reason != step.verdict.reason else []
-    return [changed, step.reason, *beside, *_nearest(ladder, step), *step.told]
+    return [step.reason, *beside]
 
 
 def _nearest(ladder: Ladder, step: LadderStep) -> Iterator[str]:
@@ -266,6 +296,11 @@ def level_text(level: float) -> str:
 def decided_steps(ladder: Ladder) -> list[LadderStep]:
     """Return the steps that were decided; one in which no candidate was left to compare has no verdict."""
     return [step for step in ladder.steps if step.state == "decided"]
+
+
+def is_unbeaten(ladder: Ladder) -> bool:
+    """Return whether the referee found nothing better than what any step began from."""
+    return all(step.verdict is None or step.verdict.kept == START for step in decided_steps(ladder))
 
 
 def step_name(step: LadderStep) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rung.reports import ladder_figures as figures
 from rung.reports.copies import Table, copies
-from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, level_text, step_sentences
+from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, is_unbeaten, level_text, step_sentences
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import RUNS, Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
@@ -61,7 +61,8 @@ def verdict(ladder: Ladder) -> str:
     share, metric = is_share(ladder.plan.metric), name_text(ladder.plan.metric)
     if step is None:
         so_far = "" if ladder.ended else " so far"
-        return f"Nothing was shown to be better than the start{so_far}: {value_text(decided[0].start.mean, share)} {metric} on validation."
+        said = "Nothing was shown to be better than the start" if is_unbeaten(ladder) else "The start is what is kept"
+        return f"{said}{so_far}: {value_text(decided[0].start.mean, share)} {metric} on validation."
     kept = step.named(name)
     gain = signed_text(kept.mean - decided[0].start.mean, share)
     where = f"{name}, of step {step.number}" + ("" if ladder.ended else ", so far")
@@ -88,7 +89,7 @@ def _facts(ladder: Ladder) -> list[str]:
     ]
 
 
-def _state(step: LadderStep, one: Candidate) -> str:
+def state_of(step: LadderStep, one: Candidate) -> str:
     if step.state == "decided" and one.name == step.kept:
         return "kept"
     if one.name == START:
@@ -105,7 +106,7 @@ def _measured(step: LadderStep) -> list[Candidate]:
     return [one for one in (step.start, *step.candidates) if one.values]
 
 
-def _bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | None, float | None]:
+def bounds(ladder: Ladder, step: LadderStep, one: Candidate) -> tuple[float | None, float | None]:
     """Return the interval of a candidate's difference, put onto the start's score; (None, None) where there is none."""
     found, sign = _difference(step, one.name), metric_named(ladder.plan.metric).sign
     if found is None or not math.isfinite(found.low + found.high):
@@ -127,7 +128,7 @@ def _band(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
 def _climb(ladder: Ladder, metric: str, share: bool) -> str:
     rungs = []
     for step in ladder.steps:
-        marks = [figures.Mark(one.name, one.mean, *_bounds(ladder, step, one), _state(step, one)) for one in _measured(step)]
+        marks = [figures.Mark(one.name, one.mean, *bounds(ladder, step, one), state_of(step, one)) for one in _measured(step)]
         if marks:
             rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), _band(ladder, step)))
     return figures.climb(rungs, metric, partial(_tick, share=share)) if rungs else ""
@@ -164,7 +165,7 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
 
 def _limits(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
     """Return the ends of the axis that all candidates of a step share."""
-    values = [value for one in _measured(step) for value in (one.mean, *_bounds(ladder, step, one)) if value is not None]
+    values = [value for one in _measured(step) for value in (one.mean, *bounds(ladder, step, one)) if value is not None]
     values += _band(ladder, step) or ()
     if not values:
         return None
@@ -180,11 +181,11 @@ def _place(value: float, limits: tuple[float, float]) -> float:
 def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: tuple[float, float] | None) -> dict[str, Any]:
     """Return one line of a step's table."""
     found, sign = _difference(step, one.name), metric_named(ladder.plan.metric).sign
-    low, high = _bounds(ladder, step, one) if one.values else (None, None)
+    low, high = bounds(ladder, step, one) if one.values else (None, None)
     ends = [] if found is None else [sign * found.low, sign * found.high]
     return {
         "name": one.name,
-        "state": _state(step, one),
+        "state": state_of(step, one),
         "value": value_text(one.mean, share) if one.values else "–",
         "seeds": len(one.values),
         "dot": _place(one.mean, limits) if one.values and limits else None,
@@ -208,7 +209,7 @@ def _outcome(step: LadderStep, one: Candidate, found: Difference | None) -> str:
         return "no score: diverged"
     said = "" if found is None else found.verdict
     if step.state == "decided" and one.name == step.kept:
-        return f"kept{f': {said}' if said else ''}"
+        return f"kept{' by the file' if step.keep else ''}{f': {said}' if said else ''}"
     return said or ("" if one.name == START or one.same_as else "not decided")
 
 

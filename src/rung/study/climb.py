@@ -19,6 +19,7 @@ from rung.study.curse import Decided, expected_fall
 from rung.study.entrants import Digests, Entrant, Results, shared_digests
 from rung.study.executor import Executor, Job
 from rung.study.ladder import RUNS, Ladder, LadderStep, called, write_ladder
+from rung.study.measured import Measured
 from rung.study.metrics import metric_named
 from rung.study.opened import with_openings
 from rung.study.plan import START, Plan, Step, too_small
@@ -108,12 +109,16 @@ class Climb:
             decision = rules.Decision(START, f"{quoted(START)} stays: no candidate is left to compare with it.")
             shared, alive, compared = self._comparable(start, alive)
             told += compared
+            measured = []
             if alive:
                 measured = [self.results.measured(one, shared) for one in (start, *alive)]
                 verdict = referee.judge(measured[0], measured[1:], step=number, level=self.plan.level, tie_margin=self.plan.tie_margin)
-                full = [one for one in (start, *alive) if not one.dropped]
-                decision = rules.decide(self.plan.rule, [self.results.standing(one) for one in full], verdict, self.plan.tie_margin, self.base)
-                judged = self._decided(start, alive, decision.kept) if shared is not None else Decided(measured[0], tuple(measured[1:]), decision.kept)
+            if step.keep:
+                decision = rules.kept_by_file(step.keep, verdict)
+            elif verdict:
+                full = [self.results.standing(one) for one in (start, *alive) if not one.dropped]
+                decision = rules.decide(self.plan.rule, full, verdict, self.plan.tie_margin, self.base)
+            judged = self._decided(entrants, alive, decision.kept, measured if shared is None else [])
         records = [self.results.candidate(one) for one in entrants]
         done = LadderStep(
             number=number,
@@ -128,6 +133,7 @@ class Climb:
             kept=decision.kept,
             reason=decision.reason,
             told=tuple(told),
+            keep=step.keep,
         )
         return done, judged
 
@@ -158,7 +164,7 @@ class Climb:
     def _rounds(self, number: int, step: Step, entrants: Sequence[Entrant]) -> bool:
         """Run seed after seed for all that are still in; returns False where the budget ended before the last seed."""
         seeds = self.plan.seeds
-        race = self.plan.race and self.plan.rule == "score"
+        race = self.plan.race and self.plan.rule == "score" and not step.keep
         first = _LEAST if self.plan.budget_minutes else referee.FIRST_LOOK if race else len(seeds)
         for batch in [seeds[:first], *((seed,) for seed in seeds[first:])]:
             running = [one for one in entrants if one.runs_on]
@@ -181,6 +187,8 @@ class Climb:
         self.used |= dict.fromkeys(one.resolved.key(seed) for one in running for seed in seeds)
         if why := next((one.failed for one in running if one.name == START), ""):
             raise RunError(f"{label} has no start to compare with: {why}")
+        if why := next((one.failed for one in running if one.name == step.keep), ""):
+            raise RunError(f"{label} cannot go on from '{step.keep}', which the ladder's file keeps: {why}")
 
     def _drop(self, entrants: Sequence[Entrant]) -> None:
         """Take those out of the race that cannot win any more."""
@@ -234,10 +242,21 @@ class Climb:
                 told.append(f"{quoted(one.name)} gave the very weights and answers of {quoted(twin.name)} with every seed: what it changes does nothing here.")
         return told
 
-    def _decided(self, start: Entrant, alive: Sequence[Entrant], kept: str) -> Decided:
-        """Return the decision with the scores on all images of each, by which steps hang together: what a step was compared on is its own affair."""
-        whole = [replace(self.results.measured(one), images=None) for one in (start, *alive)]
-        return Decided(whole[0], tuple(whole[1:]), kept)
+    def _decided(self, entrants: Sequence[Entrant], alive: Sequence[Entrant], kept: str, measured: Sequence[Measured]) -> Decided | None:
+        """Return the decision with the scores on all images of each, by which steps hang together: what a step was compared on is its own affair.
+
+        measured: the start and those alive where these were compared on all their images. A kept one that the file names may be one that was not compared,
+        or another under a second name. None where there is no candidate.
+        """
+        of = {one.name: one for one in entrants}
+        while of[kept].same_as:
+            kept = of[kept].same_as
+        others = [*alive, *(of[name] for name in {kept} - {START, *(one.name for one in alive)})]
+        if not others:
+            return None
+        if len(others) > len(alive) or not measured:
+            measured = [replace(self.results.measured(one), images=None) for one in (of[START], *others)]
+        return Decided(measured[0], tuple(measured[1:]), kept)
 
     def _comparable(self, start: Entrant, others: list[Entrant]) -> tuple[Digests | None, list[Entrant], list[str]]:
         """Return the validation images that the start and the candidates are compared on, None for all; the candidates that can be; and what is to be said.

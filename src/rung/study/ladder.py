@@ -60,7 +60,8 @@ class LadderStep:
     """One rung.
 
     number: from 1. start, candidates: see Candidate; the start is called "start". verdict: the referee's, None where the budget ended before.
-    kept: what the rule of the ladder keeps, and `reason` why, in a sentence; it may differ from verdict.kept where the rule is not `score`.
+    kept: what the rule of the ladder keeps, or what its file does by `keep`, and `reason` why, in a sentence; only under the rule `score` and without `keep`
+    it is always verdict.kept.
     told: sentences about how it was compared: same networks, rows that cannot be paired, other epochs, what racing dropped.
     """
 
@@ -76,6 +77,7 @@ class LadderStep:
     kept: str
     reason: str
     told: tuple[str, ...] = ()
+    keep: str = ""
 
     def named(self, name: str) -> Candidate:
         """Return its start or one of its candidates by name."""

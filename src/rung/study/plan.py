@@ -56,6 +56,7 @@ class Step(Part):
     notes: str = ""
     field: str = Field("", description="the field that is changed; empty where the candidates are groups")
     choices: tuple[Choice, ...]
+    keep: str = Field("", description="the candidate that is carried on whatever the rule says, or start; empty: the rule decides")
 
 
 class Plan(Part):
@@ -213,7 +214,7 @@ def changes(before: Plan, now: Plan) -> list[str]:
     if differing:
         return said
     for number, (old, new) in enumerate(zip(before.steps, now.steps, strict=False), 1):
-        if (old.name, old.field, old.choices) != (new.name, new.field, new.choices):
+        if (old.name, old.field, old.choices, old.keep) != (new.name, new.field, new.choices, new.keep):
             what = f"is '{new.name}' now, and was '{old.name}'" if old.name != new.name else f"'{new.name}' changed"
             return [f"step {number} {what} since the ladder was climbed last: from there on it is decided anew, and what has no run yet is trained"]
     return []
@@ -237,7 +238,7 @@ def _step(number: int, given: object) -> Step:
         raise RecipeError(f"step {number} = {one_line(repr(given))}: expected a table, [[step]]")
     name = given.get("name", given.get("field"))
     place = f"step {number}" + (f" '{name}'" if isinstance(name, str) else "")
-    known = ("name", "why", "notes", "field", "candidates", "group")
+    known = ("name", "why", "notes", "field", "candidates", "group", "keep")
     for key in given:
         if key not in known:
             raise RecipeError(f"{place}: {_not_in_a_step(str(key), given, known)}")
@@ -248,7 +249,17 @@ def _step(number: int, given: object) -> Step:
         raise RecipeError(f'{place} has no name: write name = ".."')
     _no_name_twice([choice.name for choice in choices], f"{place}: two candidates are")
     texts = {key: str(given.get(key, "")) for key in ("why", "notes")}
-    return Step(name=name, field=given.get("field", ""), choices=choices, **texts)
+    return Step(name=name, field=given.get("field", ""), choices=choices, keep=_keep(given, choices, place), **texts)
+
+
+def _keep(given: Mapping[str, Any], choices: Sequence[Choice], place: str) -> str:
+    """Return the name of the candidate that a step carries on whatever the rule says, "" where the rule decides."""
+    if "keep" not in given:
+        return ""
+    name, names = shown(given["keep"]), [START, *(choice.name for choice in choices)]
+    if name not in names:
+        raise RecipeError(f"{place}: keep = '{one_line(name)}' is none of its candidates: {did_you_mean(name, names)}")
+    return name
 
 
 def _not_in_a_step(key: str, given: Mapping[str, Any], known: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from rung import own
 from rung.errors import RecipeError, did_you_mean, one_line
 from rung.study.referee import Verdict
-from rung.words import count, percent, points
+from rung.words import count, percent, points, quoted
 
 _GAP_MARGIN: Final = 0.02  # of two gaps that differ by less, neither speaks for a candidate
 
@@ -74,6 +74,12 @@ def check_rule(name: str) -> None:
     """Check that there is such a rule; raises RecipeError. One's own is loaded when it is first asked."""
     if name not in RULES and not own.is_own(name):
         raise RecipeError(f"there is no rule '{one_line(name)}': {did_you_mean(name, RULES)} (your own: file.py:function)")
+
+
+def kept_by_file(name: str, verdict: Verdict | None) -> Decision:
+    """Keep what the ladder's file names, whatever the referee says of it; verdict: None where it compared nothing."""
+    beside = "" if verdict is None else "; the referee keeps it too" if verdict.kept == name else f"; the referee keeps {quoted(verdict.kept)}"
+    return Decision(name, f"{quoted(name)} is carried on because the ladder's file keeps it{beside}.")
 
 
 def decide(name: str, standings: Sequence[Standing], verdict: Verdict, tie_margin: float, base: Path | None = None) -> Decision:
