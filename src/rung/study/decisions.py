@@ -1,0 +1,252 @@
+"""What an author's decisions are worth, by the referee: confirmed, wrong, in the noise, or that it cannot be told at this budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from rung.study.amounts import signed_text, size_text
+from rung.study.measured import Floats, Measured
+from rung.study.plan import START
+from rung.study.referee import Difference, compared, described, pooled
+from rung.study.replay import Answers, Judgement, Replay, Row, Verdict
+from rung.study.system import Decision, Reported, kept_of
+from rung.words import listing, plural, quoted
+
+ERROR: Final = 0.05  # of all decisions of a system together
+_TWO_RUNS: Final = 1.96 * math.sqrt(2)  # deviations by which two single runs differ in 95 of 100 cases at most
+_PART: Final = "validation"
+
+
+def judged(replay: Replay) -> Replay:
+    """Return the replay with a judgement of each decision of its system."""
+    error = ERROR / max(1, len(replay.system.decisions))
+    return replace(replay, judgements=tuple(_judgement(replay, decision, error) for decision in replay.system.decisions))
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One decision with what is known. others: the rows that kept was preferred to, those that are the same training apart (`same`).
+
+    differences: other minus kept, of those that can be compared; diverged: others of which every run did.
+    """
+
+    small: bool
+    decision: Decision
+    kept: Row
+    others: tuple[Row, ...]
+    same: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    diverged: tuple[str, ...]
+    noise: float | None
+    acted_on: float | None
+    against: str
+    metric: str
+
+    @property
+    def waiting(self) -> list[str]:
+        """Those that cannot be compared yet, kept among them: fewer than two seeds."""
+        return [row.candidate for row in (self.kept, *self.others) if len(row.scored) < 2 and row.candidate not in self.diverged]
+
+    def verdict(self) -> Verdict:
+        if any(found.low > 0 for found in self.differences):
+            return "wrong"
+        if not self.others and self.same:
+            return "in the noise"
+        if self.waiting:
+            return "cannot tell"
+        if self.others and all(found.high < 0 for found in self.differences):
+            return "confirmed"
+        near = self.noise is not None and self.acted_on is not None and abs(self.acted_on) < self.noise
+        return "in the noise" if near else "cannot tell"
+
+
+def _judgement(replay: Replay, decision: Decision, error: float) -> Judgement:
+    case = _case(replay, decision, error)
+    verdict = case.verdict()
+    return Judgement(
+        decision=decision,
+        kept=case.kept.candidate,
+        over=tuple(row.candidate for row in case.others),
+        verdict=verdict,
+        sentence=" ".join([_sentence(case, verdict), *_beside(case)]),
+        differences=case.differences,
+        noise=case.noise,
+        acted_on=case.acted_on,
+    )
+
+
+def _case(replay: Replay, decision: Decision, error: float) -> _Case:
+    step = replay.system.step(decision.ladder, decision.step)
+    names = [START, *(choice.name for choice in step.choices)]
+    kept = replay.row(decision.ladder, decision.step, kept_of(step))
+    over = [replay.row(decision.ladder, decision.step, name) for name in decision.over or names if name != kept.candidate]
+    # The start that the kept one is: it has not been preferred to itself. Under other names the author took the same training for another.
+    over = [row for row in over if row.candidate != START or row.place.identity != kept.place.identity]
+    others = tuple(row for row in over if row.place.identity != kept.place.identity)
+    small = replay.budget == "small"
+    metric = "accuracy" if small else _acted_metric(replay, kept, over)
+    against, acted_on = _measured_difference(kept, others) if small else _reported_difference(replay, kept, over, metric)
+    return _Case(
+        small=small,
+        decision=decision,
+        kept=kept,
+        others=others,
+        same=tuple(row for row in over if row.place.identity == kept.place.identity),
+        differences=_differences(kept, others, error / max(1, len(others))),
+        diverged=tuple(row.candidate for row in others if row.runs and not row.scored),
+        noise=_noise([kept, *others], metric),
+        acted_on=acted_on,
+        against=against,
+        metric=metric,
+    )
+
+
+def _differences(kept: Row, others: Sequence[Row], error: float) -> tuple[Difference, ...]:
+    """Return each other minus kept, on the seeds that both have, where these are two at least."""
+    seeds = {run.seed for run in kept.scored}
+    pairs = [(row, [run.seed for run in row.scored if run.seed in seeds]) for row in others]
+    pairs = [(row, shared) for row, shared in pairs if len(shared) > 1]
+    if not pairs:
+        return ()
+    labels = kept.scored[0].labels.get(_PART)
+    start = _measured(kept, labels)
+    candidates = [_measured(row, labels).take(shared) for row, shared in pairs]
+    together = pooled(start, candidates)
+    found = []
+    for candidate in candidates:
+        whole = start.images is not None and candidate.images is not None
+        one, other = (start, candidate) if whole else (replace(start, images=None), replace(candidate, images=None))
+        found.append(compared(one, other, together, error))
+    return tuple(found)
+
+
+def _measured(row: Row, labels: Answers | None) -> Measured:
+    """Return a row's accuracy for the referee, with its images where all its runs answered those of `labels`."""
+    runs = row.scored
+    seeds = tuple(run.seed for run in runs)
+    alike = labels is not None and all(_PART in run.answers and np.array_equal(run.labels[_PART], labels) for run in runs)
+    images: Floats | None = np.stack([run.answers[_PART] == labels for run in runs]).astype(np.float64) if alike else None
+    values = images.mean(axis=1) if images is not None else np.array([run.value(_PART, "accuracy") for run in runs], dtype=np.float64)
+    return Measured(row.candidate, row.parameters or 0, 0, seeds, values, images)
+
+
+def _noise(rows: Sequence[Row], metric: str) -> float | None:
+    """Return by how much two single runs of one network differ at most in 95 of 100 cases, by the deviation over seeds pooled over the rows."""
+    squares = freedom = 0.0
+    for row in rows:
+        values = [value for run in row.scored if (value := run.value(_PART, metric)) is not None]
+        if len(values) > 1:
+            squares += float(np.var(values)) * len(values)
+            freedom += len(values) - 1
+    return _TWO_RUNS * math.sqrt(squares / freedom) if freedom else None
+
+
+def _acted_metric(replay: Replay, kept: Row, over: Sequence[Row]) -> str:
+    """Return by which metric the author's figures of a step can be compared."""
+    figures = [_reported(replay, row) for row in (kept, *over)]
+    return "accuracy" if figures[0] and figures[0].accuracy is not None and any(one and one.accuracy is not None for one in figures[1:]) else "macro_f1"
+
+
+def _reported_difference(replay: Replay, kept: Row, over: Sequence[Row], metric: str) -> tuple[str, float | None]:
+    """Return what the author reported of the kept one minus of the best other, a share, and that other's name; None where he reported too little."""
+    of = {row.candidate: value for row in (kept, *over) if (value := _figure(_reported(replay, row), metric)) is not None}
+    mine = of.pop(kept.candidate, None)
+    if mine is None or not of:
+        return "", None
+    best = max(of, key=lambda name: of[name])
+    return best, mine - of[best]
+
+
+def _reported(replay: Replay, row: Row) -> Reported | None:
+    """Return what was reported of a row; of the start of a later step, what was reported of the one that the step before kept."""
+    if row.reported or row.candidate != START or row.ladder not in replay.system.plans:
+        return row.reported
+    steps = replay.system.plans[row.ladder].steps
+    at = next((number for number, step in enumerate(steps) if step.name == row.step), 0)
+    return _reported(replay, replay.row(row.ladder, steps[at - 1].name, kept_of(steps[at - 1]))) if at else None
+
+
+def _figure(reported: Reported | None, metric: str) -> float | None:
+    if reported is None:
+        return None
+    return reported.macro_f1 if metric == "macro_f1" else None if reported.accuracy is None else reported.accuracy / 100
+
+
+def _measured_difference(kept: Row, others: Sequence[Row]) -> tuple[str, float | None]:
+    """Return the measured mean of the kept one minus that of the best other, and that other's name; None where nothing ran."""
+    mine, of = kept.score(), {row.candidate: found.mean for row in others if (found := row.score())}
+    if mine is None or not of:
+        return "", None
+    best = max(of, key=lambda name: of[name])
+    return best, mine.mean - of[best]
+
+
+def _sentence(case: _Case, verdict: Verdict) -> str:
+    """Return why the verdict is what it is; what holds at the small budget only says so."""
+    says = {"wrong": _wrong, "confirmed": _confirmed, "in the noise": _in_the_noise, "cannot tell": _cannot_tell}[verdict](case)
+    return f"At the small budget: {says}" if case.small else f"{says[0].upper()}{says[1:]}"
+
+
+def _wrong(case: _Case) -> str:
+    best = max((found for found in case.differences if found.low > 0), key=lambda found: found.estimate)
+    return f"{quoted(best.name)} is better than {quoted(case.kept.candidate)}, which was carried on, by {described(best, True)}."
+
+
+def _confirmed(case: _Case) -> str:
+    kept = quoted(case.kept.candidate)
+    if not case.differences:
+        return f"{kept} is the only one that does not diverge."
+    nearest = max(case.differences, key=lambda found: found.estimate)
+    by = described(replace(nearest, estimate=-nearest.estimate, low=-nearest.high, high=-nearest.low), True)
+    if len(case.differences) == 1:
+        return f"{kept} is better than {quoted(nearest.name)} by {by}."
+    return f"{kept} is better than each of {plural(len(case.differences), 'other')}; the nearest is {quoted(nearest.name)}, worse by {by}."
+
+
+def _in_the_noise(case: _Case) -> str:
+    kept = quoted(case.kept.candidate)
+    if not case.others:
+        names = listing([quoted(row.candidate) for row in case.same])
+        return f"{kept} and {names} are the same training under other names: what the author saw between them is chance."
+    noise, acted_on, unit = case.noise or 0.0, case.acted_on or 0.0, " of macro F1" if case.metric == "macro_f1" else ""
+    runs = f"two single runs of one network differ by up to {size_text(noise, True)} here"
+    if case.small:
+        return f"{kept} and {quoted(case.against)} lie {size_text(abs(acted_on), True)} apart, and {runs}: one run of each, as the author made, cannot tell."
+    more = "more" if acted_on >= 0 else "less"
+    told = f"the author reported {size_text(abs(acted_on), True)}{unit} {more} for {kept} than for {quoted(case.against)}"
+    return f"{told}, and {runs}; {_open(case)}."
+
+
+def _cannot_tell(case: _Case) -> str:
+    if case.waiting:
+        few = listing([quoted(name) for name in case.waiting[:3]]) + (f" and {len(case.waiting) - 3} more" if len(case.waiting) > 3 else "")
+        return f"two seeds of each are needed, and {few} {'has' if len(case.waiting) == 1 else 'have'} fewer so far."
+    if not case.differences:
+        return "there is nothing to compare it with."
+    acted = ""
+    if case.acted_on is not None and not case.small:
+        acted = f"; the author reported {signed_text(case.acted_on, True)} points against {quoted(case.against)}"
+    return f"{_open(case)}{acted}."
+
+
+def _open(case: _Case) -> str:
+    """Say which difference is not told, the one that lies nearest to being better."""
+    found = max(case.differences, key=lambda one: one.estimate)
+    seeds = plural(found.seeds, "seed")
+    return f"with {seeds} {quoted(found.name)} is not told from {quoted(case.kept.candidate)}: {described(found, True)}"
+
+
+def _beside(case: _Case) -> list[str]:
+    """Return what else is to be said: the same training under other names, and what diverged."""
+    said = []
+    if case.others and case.same:
+        names = listing([quoted(row.candidate) for row in case.same])
+        said.append(f"{names} {'is' if len(case.same) == 1 else 'are'} the same training as {quoted(case.kept.candidate)} under another name.")
+    if case.diverged:
+        said.append(f"{listing([quoted(name) for name in case.diverged])} diverged with every seed.")
+    return said
