@@ -1,0 +1,166 @@
+"""The systems that rung brings, as data: every row is a network that can be trained, of the size that its author reported, and nothing of his is left out."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import rung
+from rung.errors import RecipeError
+from rung.models.build import build, parameter_counts
+from rung.recipe import Network, Recipe, change
+from rung.recipes import RECIPES
+from rung.study.plan import START
+from rung.study.system import System, read_system
+from rung.study.system_rows import Name, Place, places, recipe_named
+
+SYSTEMS = Path(rung.__file__).parent / "replays" / "systems"
+NAMES = ("model_s", "backprop", "omnivores", "cnn_ladder")
+
+MISTAKES = {
+    "model_s": {"text-against-code", "best-weights-not-restored"},
+    "backprop": {"one-step-epochs", "test-as-validation", "comparisons-not-run", "augmentation-not-there"},
+    "omnivores": {
+        "species-not-categories", "best-of-900-on-test", "rate-ignored", "clipping-lost", "validation-split-ignored", "pixels-out-of-range",
+    },
+    "cnn_ladder": {
+        "same-network-twice", "augmentation-not-used", "scrambled-colour", "losses-on-integers", "chosen-on-test", "colour-not-scaled",
+        "shift-of-one-pixel", "last-epoch-scored", "score-from-nowhere", "two-changes-in-one-step", "winner-not-carried-on", "over-fit-called-under-fit",
+    },
+}  # fmt: skip
+
+SAME = [  # rows of the CNN ladder that are one network, as its author ran them under different names
+    {"v2 (.2 four times)", "v4 (.2 four times)"},
+    {"v3 (.3 four times)", "v5 (.3 four times)"},
+    {"batch norm", "[64]"},
+    {"[128]", "v1 relu/relu"},
+    {"v4 relu/tanh", "Adam", "Adam again", "0.001"},
+    {"0.0004", "64"},
+    {"128", "cross-entropy", "without (batch 128, early stopping)"},
+    {"flips, shifts of one pixel", "grey, augmented"},
+]
+
+
+@cache
+def system(name: str) -> System:
+    return read_system(SYSTEMS / name)
+
+
+@cache
+def rows(name: str, small: bool = False) -> dict[Name, Place]:
+    return {place.name: place for place in places(system(name), small)}
+
+
+def recipe_of(place: Place) -> Recipe:
+    return change(recipe_named(place.recipe), place.settings)
+
+
+@cache
+def size_of(network: Network, classes: int, channels: int, size: int) -> int:
+    return parameter_counts(build(network, classes=classes, channels=channels, size=size, seed=0)).total
+
+
+def parameters(place: Place) -> int:
+    recipe = recipe_of(place)
+    classes = 2 if recipe.data.classes else 10 if place.data == ("cifar10",) else 5
+    return size_of(recipe.network, classes, 1 if recipe.pixels.colour == "grey" else 3, recipe.augment.crop or 32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_is_a_network_that_can_be_built(name: str) -> None:
+    for place in rows(name).values():
+        assert parameters(place) > 0, place.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_networks_have_the_reported_parameters(name: str) -> None:
+    reported = [figure for figure in system(name).reported if figure.parameters]
+    assert reported
+    for figure in reported:
+        assert parameters(rows(name)[figure.ladder, figure.step, figure.candidate]) == figure.parameters, figure
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_step_is_a_decision_or_of_a_ladder_that_the_author_had_not(name: str) -> None:
+    decided = {(decision.ladder, decision.step) for decision in system(name).decisions}
+    steps = {(ladder, step.name) for ladder, plan in system(name).plans.items() for step in plan.steps}
+    assert steps - decided <= {("categories", "balance"), ("colour", "colour, as it was meant")}
+    assert all(decision.said for decision in system(name).decisions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_decision_is_never_over_the_network_that_it_kept(name: str) -> None:
+    for decision in system(name).decisions:
+        step = system(name).step(decision.ladder, decision.step)
+        row = rows(name)[decision.ladder, decision.step, step.keep]
+        names = decision.over or [one for one in (START, *(choice.name for choice in step.choices)) if one != step.keep]
+        for other in names:
+            assert rows(name)[decision.ladder, decision.step, other].identity != row.identity, (decision.step, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_mistake_is_there_with_what_rung_says(name: str) -> None:
+    assert {mistake.name for mistake in system(name).mistakes} == MISTAKES[name]
+    assert all(mistake.text and mistake.lesson for mistake in system(name).mistakes)
+
+
+def test_the_mistakes_of_the_cnn_ladder_have_their_numbers() -> None:
+    assert [mistake.text.partition(" ")[0] for mistake in system("cnn_ladder").mistakes] == [f"({number})" for number in range(1, 13)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_small_budget_is_the_same_networks_with_less(name: str) -> None:
+    for row, small in rows(name, small=True).items():
+        whole, less = recipe_of(rows(name)[row]), recipe_of(small)
+        assert less.network == whole.network
+        assert less.data.per_class is not None
+        assert less.train.epochs <= whole.train.epochs
+        assert change(less, {"data.per_class": "none", "train.epochs": whole.train.epochs}) == whole
+
+
+def test_same_networks_under_different_names_are_one_training() -> None:
+    together: dict[str, set[str]] = {}
+    for place in rows("cnn_ladder").values():
+        if place.candidate != START:
+            together.setdefault(place.identity, set()).add(place.candidate)
+    assert [names for names in together.values() if len(names) > 1] == SAME
+
+
+def test_the_path_of_the_cnn_ladder_ends_at_its_recipe() -> None:
+    place = rows("cnn_ladder")["grey", "CNN 9 augmentation, as it was meant", "flips, shifts of one pixel"]
+    last, recipe = recipe_of(place), RECIPES["cnn_9"]()
+    assert place.keep
+    assert (last.network, last.train, last.augment, last.pixels) == (recipe.network, recipe.train, recipe.augment, recipe.pixels)
+
+
+def test_colour_starts_from_the_final_choice_in_grey() -> None:
+    grey = rows("cnn_ladder")["grey", "CNN 9 augmentation, as it ran", "'with' (batch 32, 50 epochs, none)"]
+    colour = rows("cnn_ladder")["colour", "colour, as it ran", START]
+    assert grey.identity == colour.identity
+
+
+def test_every_figure_of_the_cnn_ladder_is_there() -> None:
+    figures = system("cnn_ladder").reported
+    assert len(figures) == 51
+    assert sum(figure.accuracy is not None for figure in figures) == 39
+    colour = [row for row in rows("cnn_ladder") if row[1] == "colour, as it ran"]
+    reported = {(figure.ladder, figure.step, figure.candidate) for figure in figures}
+    as_it_was_meant = {row for row in rows("cnn_ladder") if row[1].endswith("as it was meant")}
+    assert set(colour) <= reported
+    assert {row for row in rows("cnn_ladder") if row[2] != START} - as_it_was_meant <= reported
+
+
+def test_the_stages_of_the_omnivores_begin_from_each_other() -> None:
+    third = rows("omnivores")["species", "stage 3, as it ran", START]
+    assert third.after is not None
+    assert third.after.name == ("species", "stage 2, as it ran", START)
+    assert third.depth == 2
+    ran, meant = (recipe_of(rows("omnivores")["species", f"stage 3, as it {word}", START]).train for word in ("ran", "was meant"))
+    assert (ran.learning_rate, ran.clip_value) == (0.001, None)
+    assert (meant.learning_rate, meant.clip_value) == (0.00001, 0.5)
+
+
+def test_what_the_text_of_model_s_says_cannot_be_built() -> None:
+    valid = change(RECIPES["model_s"](), {"network.padding": "valid"})
+    with pytest.raises(RecipeError, match=r"too deep for images of 32x32 pixels: in block 3 of 3"):
+        build(valid.network, classes=10, channels=3, size=32, seed=0)
