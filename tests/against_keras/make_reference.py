@@ -140,6 +140,25 @@ def callbacks() -> list[dict[str, Any]]:
     return found
 
 
+def augmentation() -> dict[str, Any]:
+    """One image (1,6,6,2) in 0..1 after each change, by an amount that is not left to chance."""
+    layers, images = keras.layers, np.random.default_rng(4).random((1, 6, 6, 2)).astype("float32")
+    changes = {
+        "rotation 18 reflect": layers.RandomRotation((0.05, 0.05)),
+        "rotation -72 edge": layers.RandomRotation((-0.2, -0.2), fill_mode="nearest"),
+        "rotation 18 zero": layers.RandomRotation((0.05, 0.05), fill_mode="constant"),
+        "zoom 0.2 reflect": layers.RandomZoom((0.2, 0.2)),
+        "zoom -0.2 reflect": layers.RandomZoom((-0.2, -0.2)),
+        "shift 0.3 reflect": layers.RandomTranslation((0.3, 0.3), (0.3, 0.3)),
+        "shift -0.3 edge": layers.RandomTranslation((-0.3, -0.3), (-0.3, -0.3), fill_mode="nearest"),
+        "brightness 0.2 reflect": layers.RandomBrightness((0.2, 0.2), value_range=(0, 1)),
+    }
+    found = {name: numbers(np.asarray(layer(images, training=True))) for name, layer in changes.items()}
+    contrast = layers.RandomContrast(0.5, value_range=(0, 1))
+    found["contrast 0.3 reflect"] = numbers(np.asarray(contrast.transform_images(tf.constant(images), {"contrast_factor": 1.3})))
+    return found
+
+
 TRAININGS: dict[str, dict[str, Any]] = {
     "same, relu, adam": {"padding": "same", "activation": "relu", "optimizer": "Adam", "clipvalue": None},
     "valid, tanh, sgd, clipped": {"padding": "valid", "activation": "tanh", "optimizer": "SGD", "clipvalue": 0.05},
@@ -188,6 +207,7 @@ def main() -> None:
         "batch_norm": batch_norm(),
         "initialisers": initialisers(),
         "callbacks": callbacks(),
+        "augmentation": augmentation(),
         "trainings": trainings(),
     }
     text = json.dumps(whole, indent=1)

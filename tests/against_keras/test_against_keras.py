@@ -9,9 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from rung.data.affine import move
+from rung.data.colour import contrast_brightness
+from rung.data.draws import Draw
 from rung.models.build import build
 from rung.models.initialise import initialise
-from rung.recipe import CNN, Train
+from rung.recipe import CNN, Augment, Train
 from rung.training.loop import Progress, _judge
 from rung.training.losses import LOSSES
 from rung.training.optimizers import build_optimizers, default_rate, l2_penalty
@@ -110,6 +113,27 @@ def test_plateau_early_stopping_and_best_weights(case: dict[str, Any]) -> None:
     assert rates == pytest.approx(case["rates"])
     assert (epoch if progress.stopped else None) == case["stopped"]
     assert progress.best_epoch == case["weights_left"]
+
+
+FIELDS = {
+    "rotation": ("rotation_degrees", (Draw.ROTATION,)),
+    "zoom": ("zoom_fraction", (Draw.ZOOM,)),
+    "shift": ("shift_fraction", (Draw.SHIFT_X, Draw.SHIFT_Y)),
+    "contrast": ("contrast_fraction", (Draw.CONTRAST,)),
+    "brightness": ("brightness_fraction", (Draw.BRIGHTNESS,)),
+}
+
+
+@pytest.mark.parametrize("case", REFERENCE["augmentation"])
+def test_augmentation_by_a_given_amount(case: str) -> None:
+    what, amount, fill = case.split()
+    field, numbers = FIELDS[what]
+    images = torch.from_numpy(np.random.default_rng(4).random((1, 6, 6, 2)).astype("float32")).permute(0, 3, 1, 2)
+    draws = torch.full((len(Draw), 1), 0.5, dtype=torch.float64)
+    draws[list(numbers)] = 1.0 if float(amount) > 0 else 0.0
+    settings = Augment.model_validate({field: abs(float(amount)), "fill": fill})
+    result = contrast_brightness(move(images, draws, settings), draws, settings).clamp(0, 1)
+    torch.testing.assert_close(result.permute(0, 2, 3, 1), torch.tensor(REFERENCE["augmentation"][case]), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", REFERENCE["trainings"])
