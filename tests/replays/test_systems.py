@@ -10,7 +10,7 @@ from rung.errors import RecipeError
 from rung.models.build import build, parameter_counts
 from rung.recipe import Network, Recipe, change
 from rung.recipes import RECIPES
-from rung.study.plan import START
+from rung.study.plan import START, read_plan
 from rung.study.system import System, read_system
 from rung.study.system_rows import Name, Place, places, recipe_named
 
@@ -164,3 +164,9 @@ def test_what_the_text_of_model_s_says_cannot_be_built() -> None:
     valid = change(RECIPES["model_s"](), {"network.padding": "valid"})
     with pytest.raises(RecipeError, match=r"too deep for images of 32x32 pixels: in block 3 of 3"):
         build(valid.network, classes=10, channels=3, size=32, seed=0)
+
+
+def test_the_own_rule_of_the_cnn_ladder_decides_its_steps() -> None:
+    plan, path = read_plan(SYSTEMS / "cnn_ladder" / "by-rule.toml"), system("cnn_ladder").plans["grey"]
+    assert (plan.rule, plan.recipe, plan.data, plan.seeds) == ("score_gap_size", path.recipe, path.data, path.seeds)
+    assert [(step.name, step.choices, step.keep) for step in plan.steps] == [(step.name, step.choices, "") for step in path.steps]

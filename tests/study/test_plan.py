@@ -189,3 +189,22 @@ def test_what_changed_since_the_last_climb_is_said() -> None:
     assert "step 2 'rate' changed since" in changes(before, plan(STEP, {**other, "candidates": [0.2]}))[0]
     assert "step 1 is 'rate' now, and was 'epochs'" in changes(before, plan(other))[0]
     assert "seeds of the ladder changed" in changes(before, plan(STEP, other, seeds=3))[0]
+
+
+def test_the_steps_of_another_file_are_decided_anew(tmp_path: Path) -> None:
+    (tmp_path / "first.toml").write_text('data = "digits"\nseeds = 3\n[[step]]\nfield = "train.epochs"\ncandidates = [1, 2]\nkeep = 1\n')
+    (tmp_path / "second.toml").write_text('steps_of = "first.toml"\nrule = "score_gap_size"\n')
+    first, second = read_plan(tmp_path / "first.toml"), read_plan(tmp_path / "second.toml")
+    assert first.steps[0].keep == "1"
+    assert second.steps[0] == first.steps[0].model_copy(update={"keep": ""})
+    assert (second.name, second.seeds, second.rule) == ("second", first.seeds, "score_gap_size")
+
+
+def test_steps_of_another_file_are_all_steps(tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").write_text('data = "digits"\n')
+    (tmp_path / "l.toml").write_text('steps_of = "empty.toml"\n')
+    with pytest.raises(RecipeError, match=r"^steps_of = 'empty.toml' has no step: name a ladder file with \[\[step\]\] \(in .*l.toml\)$"):
+        read_plan(tmp_path / "l.toml")
+    (tmp_path / "l.toml").write_text('steps_of = "empty.toml"\n[[step]]\nfield = "train.epochs"\ncandidates = [1]\n')
+    with pytest.raises(RecipeError, match=r"^steps_of takes the steps of .*empty.toml, and there are others here: leave one of them out"):
+        read_plan(tmp_path / "l.toml")

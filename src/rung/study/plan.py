@@ -103,9 +103,26 @@ def read_plan(path: Path, settings: Mapping[str, Any] | None = None, fields: Map
 
     Raises: RecipeError naming what is wrong in it: see `plan_of`.
     """
-    plan = plan_of({**read_values(path, "ladder", "step"), **(fields or {})}, str(path), settings)
+    values = read_values(path, "ladder", "step")
+    values = _undecided(path, values) if "steps_of" in values else values
+    plan = plan_of({**values, **(fields or {})}, str(path), settings)
     data = tuple(source if is_name(source) else _beside(source, path.parent) for source in plan.data)
     return plan.model_copy(update={"data": data, "recipe": _beside(plan.recipe, path.parent)})
+
+
+def _undecided(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the ladder file that `steps_of` names, beside this one, with the fields given here over its own, and without what its steps keep.
+
+    Raises: RecipeError if there are steps here too, or the other file has none.
+    """
+    other = path.parent / str(values["steps_of"])
+    if "step" in values:
+        raise RecipeError(f"steps_of takes the steps of {other}, and there are others here: leave one of them out (in {path})")
+    theirs = read_values(other, "ladder", "step")
+    if not isinstance(theirs.get("step"), list):
+        raise RecipeError(f"steps_of = '{one_line(str(values['steps_of']))}' has no step: name a ladder file with [[step]] (in {path})")
+    steps = [{key: value for key, value in step.items() if key != "keep"} for step in theirs["step"]]
+    return {**theirs, **{name: value for name, value in values.items() if name != "steps_of"}, "step": steps}
 
 
 def read_values(path: Path, what: str, table: str) -> dict[str, Any]:
