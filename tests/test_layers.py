@@ -10,7 +10,7 @@ import rung
 SOURCE = Path(rung.__file__).parent
 LAYERS = [
     "errors", "keys", "words", "heap", "store", "recipe", "recipes", "own", "data", "models", "training", "evaluate", "explain", "audit", "study", "reports",
-    "pipeline", "arguments", "workbench", "studies", "racing", "replays", "estimator", "display", "cli", "__main__",
+    "pipeline", "arguments", "workbench", "studies", "racing", "replays", "notebooks", "estimator", "display", "cli", "__main__",
 ]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 

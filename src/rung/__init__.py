@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rung.data.load import from_arrays
     from rung.errors import DataError, RecipeError, ResourceError, RunError, RungError, VerificationError
     from rung.estimator import ImageClassifier
+    from rung.notebooks import notebook
     from rung.racing import bench
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
     from rung.store.run import Run
@@ -29,6 +30,7 @@ _HOMES = {
     "rung.data.load": ("from_arrays",),
     "rung.errors": ("DataError", "RecipeError", "ResourceError", "RunError", "RungError", "VerificationError"),
     "rung.estimator": ("ImageClassifier",),
+    "rung.notebooks": ("notebook",),
     "rung.racing": ("bench",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
     "rung.store.run": ("Run",),
@@ -54,7 +56,7 @@ _HOMES = {
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
     "RunError", "RungError", "Split", "Train", "VerificationError", "bench", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays",
-    "ladder", "load", "load_recipe", "new", "noise", "predict", "preflight", "report", "resume", "robust", "runs", "search", "test", "train",
+    "ladder", "load", "load_recipe", "new", "noise", "notebook", "predict", "preflight", "report", "resume", "robust", "runs", "search", "test", "train",
     "verify_ledger",
 ]  # fmt: skip
 

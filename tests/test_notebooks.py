@@ -1,0 +1,95 @@
+"""Notebooks written and executed, and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rung
+from rung import notebooks
+from rung.errors import RunError
+from rung.reports.notebook_cells import Cell
+from rung.store.run import Run
+from tests.command import caller
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    settings = {"train.epochs": 2, "network.filters": [4], "network.convolutions": 1, "data.per_class": 20, "compute.threads": 1}
+    return rung.train("digits", "digits", settings=settings, out=tmp_path_factory.mktemp("root"), name="small")
+
+
+@pytest.fixture
+def not_executed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let cells be written without a kernel, which takes seconds to start, and without the packages of the extra."""
+    monkeypatch.setattr(notebooks, "executed", lambda cells: json.dumps([cell.kind for cell in cells]))
+    monkeypatch.setattr(notebooks, "_check_installed", lambda: None)
+
+
+@pytest.mark.extras
+def test_a_notebook_is_executed_and_valid(trained: Run, tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("nbclient")
+    page = rung.notebook(trained, page=tmp_path / "new" / "small.ipynb")
+    read = nbformat.read(page, as_version=4)
+    nbformat.validate(read)
+    coded = [cell for cell in read.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in coded)
+    outputs = [output for cell in coded for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
+    accuracy = trained.read_scores()["validation"]["accuracy"]["value"]
+    assert any(f"images right: {100 * accuracy:.2f} %" in output.get("text", "") for output in outputs)
+    assert [cell.id for cell in read.cells] == [f"cell-{number}" for number in range(1, len(read.cells) + 1)]
+    assert len(page.read_bytes()) < 400_000
+
+
+def test_it_is_written_into_the_folder_or_where_one_says(
+    trained: Run, not_executed: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rung.notebook(trained) == trained.folder / "notebook.ipynb"
+    assert rung.notebook("small", out=trained.folder.parent) == trained.folder / "notebook.ipynb"
+    page = tmp_path / "here.ipynb"
+    said = caller(monkeypatch, capsys)("notebook", trained.folder, "--page", page)
+    assert (said.code, said.out.strip(), said.err) == (0, str(page), "")
+    assert json.loads(page.read_text())[:2] == ["markdown", "code"]
+
+
+def test_what_cannot_be_is_said_before_any_work(trained: Run, not_executed: None, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"report\.html is no name of a notebook: give one that ends with \.ipynb, such as report\.ipynb"):
+        rung.notebook(trained, page=tmp_path / "report.html")
+    (tmp_path / "folder.ipynb").mkdir()
+    with pytest.raises(RunError, match="is a folder: give a file name"):
+        rung.notebook(trained, page=tmp_path / "folder.ipynb")
+    with pytest.raises(RunError, match="nothing"):
+        rung.notebook("nothing", out=tmp_path)
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "recipe.toml").write_bytes(trained.recipe.read_bytes())
+    with pytest.raises(RunError, match=r"unfinished has no scores yet \(it is unfinished\): `rung resume"):
+        rung.notebook(unfinished)
+
+
+def test_without_the_extra_it_says_what_to_install(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in ("nbclient", "matplotlib") else known(name, *more))
+    with pytest.raises(RunError, match=r"rung notebook needs .*nbclient.*matplotlib, which are not installed: pip install 'rung\[notebook\]'"):
+        rung.notebook(trained)
+
+
+@pytest.mark.extras
+def test_code_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nbclient")
+    from nbclient import NotebookClient
+
+    def fails(self: Any, **options: Any) -> None:
+        raise RuntimeError("Kernel died before replying to kernel_info\nmore")
+
+    monkeypatch.setattr(NotebookClient, "execute", fails)
+    with pytest.raises(RunError, match=r"could not be run \(Kernel died before replying to kernel_info\): try again"):
+        notebooks.executed([Cell("code", "1")])
