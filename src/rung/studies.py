@@ -137,7 +137,14 @@ def train_job(task: Task, job: Job, tell: Callable[[int, int], None]) -> None:
 
 @contextlib.contextmanager
 def _training(plan: Plan, folder: Path) -> Iterator[Train]:
-    """Hold the folder of a study, made where it is missing, and give what trains its jobs there."""
+    """Hold the folder of a study, and give what trains its jobs there."""
+    with held(folder) as runs:
+        yield partial(train_job, Task(plan.data, plan.recipe, runs))
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[Path]:
+    """Hold the folder of a study, made where it is missing, and give the folder of its runs; what was refused before anything was trained leaves none."""
     from rung.study.ladder import RUNS
 
     runs = folder / RUNS
@@ -145,9 +152,9 @@ def _training(plan: Plan, folder: Path) -> Iterator[Train]:
     atomic.make_folder(runs)
     try:
         with lock.hold(runs):
-            yield partial(train_job, Task(plan.data, plan.recipe, runs))
+            yield runs
     except RungError:
-        if runs in new and os.listdir(runs) == [lock.NAME]:  # it was refused before anything was trained
+        if runs in new and os.listdir(runs) == [lock.NAME]:
             (runs / lock.NAME).unlink()
             with contextlib.suppress(OSError):  # what holds something else stays
                 for place in new:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.errors import DivergedError, RunError
+from rung.errors import RunError
 from rung.evaluate import predictions as answers
 from rung.evaluate.predictions import Predictions
 from rung.store import atomic
 from rung.store.run import Run
+from rung.study import ended
 from rung.study.executor import Job
 from rung.study.ladder import Candidate
 from rung.study.measured import Measured
@@ -66,20 +67,15 @@ class Results:
 
     def finished(self, key: str) -> bool:
         """Return whether nothing is left to do for a run."""
-        run = self.run(key)
-        return atomic.exists(run.report) and run.state() == "finished"
+        return ended.finished(self.run(key))
 
     def diverged(self, key: str) -> str:
         """Return why a run's training diverged when it was tried, "" where it did not: it would again."""
-        run = self.run(key)
-        if atomic.exists(run.scores) or not atomic.exists(run.failure):
-            return ""
-        failure = atomic.read_json(run.failure)
-        return str(failure["message"]) if failure.get("kind") == DivergedError.__name__ else ""
+        return ended.diverged(self.run(key))
 
     def seconds(self, key: str) -> float:
         """Return the seconds that a run's epochs took, those of its validations too; it is what a budget is counted in."""
-        return float(sum(row["train_s"] + row["evaluate_s"] for row in atomic.read_lines(self.run(key).times).rows))
+        return ended.seconds(self.run(key))
 
     def scores(self, key: str) -> dict[str, Any]:
         if key not in self._scores:

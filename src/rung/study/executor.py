@@ -75,13 +75,15 @@ class Executor:
             worker.process.wait()
         self._workers.clear()
 
-    def run(self, jobs: Sequence[Job], observe: Observe = lambda job, step, steps: None) -> dict[str, str]:
+    def run(self, jobs: Sequence[Job], observe: Observe = lambda job, step, steps: None, until: float | None = None) -> dict[str, str]:
         """Run all jobs; returns {key: why} of those whose training diverged, which is the fault of their settings.
+
+        until: of the monotonic clock: then what trains is saved and stops, and the rest is left.
 
         Raises: Interrupted after a stop signal, when all has been saved; RunError if a process died; what a job raises otherwise.
         """
         distinct = list({job.key: job for job in jobs}.values())
-        return self._here(distinct, observe) if self.count == 1 else self._aside(distinct, observe)
+        return self._here(distinct, observe) if self.count == 1 and until is None else self._aside(distinct, observe, until)
 
     def _here(self, jobs: Sequence[Job], observe: Observe) -> dict[str, str]:
         diverged: dict[str, str] = {}
@@ -96,7 +98,7 @@ class Executor:
                 raise _of(job, type(error).__name__, str(error)) from error
         return diverged
 
-    def _aside(self, jobs: Sequence[Job], observe: Observe) -> dict[str, str]:
+    def _aside(self, jobs: Sequence[Job], observe: Observe, until: float | None) -> dict[str, str]:
         diverged: dict[str, str] = {}
         waiting = deque(jobs)
         with stop_signals() as stop_signal:
@@ -107,6 +109,9 @@ class Executor:
                 if number := stop_signal():
                     self._stop()
                     raise Interrupted(f"stopped; {AGAIN}", number)
+                if until is not None and time.monotonic() >= until:
+                    self._stop()
+                    break
                 for connection in ready:
                     self._hear(busy[connection], observe, diverged)  # type: ignore[index]
         return diverged

@@ -142,7 +142,7 @@ def read_system(folder: Path) -> System:
 
 def kept_of(step: Step) -> str:
     """Return which candidate of a step the author carried on."""
-    return getattr(step, "keep", "") or START
+    return step.keep or START
 
 
 def _system(folder: Path, values: Mapping[str, Any]) -> System:
@@ -205,7 +205,7 @@ def _check_kept(system: System) -> None:
     """Check that every step of every ladder says what the author carried on: else it is no path."""
     for name, plan in system.plans.items():
         for step in plan.steps:
-            if not getattr(step, "keep", ""):
+            if not step.keep:
                 raise RecipeError(f'ladder {name}, step \'{step.name}\' does not say what the author carried on: write keep = "..", or keep = "start"')
 
 
