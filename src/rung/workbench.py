@@ -177,9 +177,9 @@ def train(
     run_store.check_new(Path(out), name)
     words = {key: value for key, value in (("seed", seed), ("why", why), ("notes", notes)) if value not in (None, "")}
     own = {"network": network, "loss": loss, "metrics": metrics, "augmentations": augmentations, "callbacks": callbacks}
-    prepared = ready(data, recipe, {**words, **(settings or {})}, own, progress, say, classes=classes, size=size, grey=grey, minutes=minutes)
-    wanted = prepared.recipe
-    run = run_store.create(Path(out), wanted.name, wanted.seed, name)
+    wanted = {**words, **(settings or {})}
+    prepared = ready(data, recipe, wanted, own, progress, say, classes=classes, size=size, grey=grey, minutes=minutes, root=Path(out))
+    run = run_store.create(Path(out), prepared.recipe.name, prepared.recipe.seed, name)
     try:
         with lock.hold(run.folder), _failure_written(run), own_parts.explained(prepared.own, run.folder):
             execute.begin(run, prepared)

@@ -41,7 +41,7 @@ def test_every_field_has_a_description() -> None:
         ({"train.epoch": 3}, "there is no field 'train.epoch': did you mean 'train.epochs'"),
         ({"epocs": 3}, "there is no field 'epocs': did you mean 'train.epochs'?"),
         ({"train.dense": [3]}, "there is no field 'train.dense': did you mean 'network.dense'?"),
-        ({"network.kind": "mlp", "network.filters": [3]}, "there is no field 'network.filters': network has dense, dense_dropout, "),
+        ({"network.kind": "mlp", "network.filters": [3]}, "there is no field 'network.filters': network has start, dense, dense_dropout, "),
         ({"quux": 3}, "there is no field 'quux': the parts are data, pixels, split, augment, network, train, compute, and `rung recipes default` shows"),
         ({"network.kind": "own"}, "network.source must be set"),
         ({"train.epochs": 0}, "train.epochs = 0: expected a whole number from 1"),

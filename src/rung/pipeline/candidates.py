@@ -11,7 +11,7 @@ from typing import Any, Final
 from rung.data import pixels as pixel_rules
 from rung.data.imageset import ImageSet
 from rung.models.build import build, flops, parameter_counts
-from rung.pipeline import own_parts
+from rung.pipeline import own_parts, starting
 from rung.pipeline.facts import following
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Progress, load_images
@@ -57,6 +57,8 @@ class Candidates:
         with own_parts.explained(own):
             network = build(wanted.network, classes=len(images.classes), channels=channels, size=size, seed=0, own=own.network_factory())
             operations = flops(network, channels, size)
+        if own.start:
+            starting.check(own.start, network, wanted, images.classes)
         return Resolved(
             identity=_identity(whole, own, images),
             parameters=parameter_counts(network).total,
@@ -78,7 +80,13 @@ class Candidates:
 
 
 def _identity(recipe: Recipe, own: OwnParts, images: ImageSet) -> str:
-    digest = hashlib.sha256(to_toml(recipe.model_copy(update={"data": recipe.data.model_copy(update={"sources": ()})})).encode())
+    nameless = {
+        "data": recipe.data.model_copy(update={"sources": ()}),
+        "network": recipe.network.model_copy(update={"start": None}),
+    }
+    digest = hashlib.sha256(to_toml(recipe.model_copy(update=nameless)).encode())
+    if own.start:
+        digest.update(own.start.sha256.encode())
     for text in (*(part.source for _, part in own.all()), own.costs.text if own.costs else "", *images.classes, images.content_hash()):
         digest.update(b"\0" + text.encode())
     return digest.hexdigest()

@@ -23,6 +23,7 @@ from rung.evaluate.apart import with_twins_apart
 from rung.evaluate.metrics import Scores, score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
+from rung.pipeline import starting
 from rung.pipeline.own_parts import check_read, kept_with_run
 from rung.pipeline.prepare import Prepared, Progress
 from rung.recipe import to_toml
@@ -46,14 +47,18 @@ def begin(run: Run, prepared: Prepared) -> None:
     for name, text in files.items():
         atomic.make_folder((run.folder / name).parent)
         atomic.write_text(run.folder / name, text)
-    about = {"content": prepared.images.content_hash(), "splits": prepared.splits.how, "sealed": len(prepared.splits.test)}
+    about: dict[str, Any] = {"content": prepared.images.content_hash(), "splits": prepared.splits.how, "sealed": len(prepared.splits.test)}
     described = describe(prepared.images).to_json()
     about["problems"] = [problem.to_json() for problem in prepared.problems]
+    if start := prepared.own.start:
+        about["start"] = {"run": start.run, "weights_sha256": start.sha256}
     atomic.write_json(run.data, described | about | {"warnings": [*described["warnings"], *prepared.warnings]})
     with computing(prepared.recipe.compute):
         atomic.write_json(run.environment, environment(prepared.recipe.compute.device))
     parts = {part: getattr(prepared.splits, part) for part in PARTS}
     arrays.write(run.splits, parts, {"how": prepared.splits.how})
+    if prepared.own.start:
+        starting.write(run.folder, prepared.own.start)
     atomic.write_text(run.recipe, to_toml(recipe))
 
 

@@ -1,4 +1,4 @@
-"""The user's own objects and cost table of one training: gathered from the recipe and from Python, kept with the run, and named where they fail."""
+"""What a user brings to one training, objects, cost table and start weights: gathered from recipe and Python, kept with the run, named where it fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from rung import own
 from rung.errors import RecipeError, RunError, RungError
 from rung.evaluate.costs import CostFile, read_costs
 from rung.own import Own
+from rung.pipeline import starting
+from rung.pipeline.starting import Start
 from rung.recipe import OwnNetwork, Recipe
+from rung.store.run import DEFAULT_ROOT
 
 _CALL = nn.Module.__call__.__code__
 _TAKEN = ("loss", "accuracy", "objective")  # validation_<name> of these is what the loop itself measures
@@ -25,7 +28,7 @@ _TAKEN = ("loss", "accuracy", "objective")  # validation_<name> of these is what
 
 @dataclass(frozen=True)
 class OwnParts:
-    """What the user brings; empty where rung's own parts are used. costs: the file of the cost table."""
+    """What the user brings; empty where rung's own parts are used. costs: the file of the cost table. start: the weights that the network begins from."""
 
     network: Own | None = None
     loss: Own | None = None
@@ -33,6 +36,7 @@ class OwnParts:
     augmentations: tuple[Own, ...] = ()
     callbacks: tuple[Own, ...] = ()
     costs: CostFile | None = None
+    start: Start | None = None
 
     def all(self) -> list[tuple[str, Own]]:
         """Return every object there is, with what it is."""
@@ -61,12 +65,13 @@ def gather(
     metrics: Sequence[Any] = (),
     augmentations: Sequence[Any] = (),
     callbacks: Sequence[Any] = (),
+    root: Path = DEFAULT_ROOT,
 ) -> tuple[Recipe, OwnParts]:
     """Load what the recipe names as file.py:name, add what was passed in Python, and return both with the recipe naming all.
 
-    base: the folder of the recipe, in which files are looked for before the working folder.
+    base: the folder of the recipe, in which files are looked for before the working folder. root: the folder of runs, for network.start.
 
-    Raises: RecipeError where a file or a name is not there, or a metric's name is taken; DataError if the cost table cannot be read.
+    Raises: RecipeError where a file, a name or a run is not there, or a metric's name is taken; DataError if the cost table cannot be read.
     """
     train, augment = recipe.train, recipe.augment
     parts = OwnParts(
@@ -76,6 +81,7 @@ def gather(
         augmentations=(*(own.load(spec, base) for spec in augment.own), *map(own.wrap, augmentations)),
         callbacks=(*(own.load(spec, base) for spec in train.callbacks), *map(own.wrap, callbacks)),
         costs=read_costs(own.find(recipe.costs, base, f"costs = '{recipe.costs}'")) if recipe.costs else None,
+        start=starting.find(recipe.network.start, base, root) if recipe.network.start else None,
     )
     names = [metric.name for metric in parts.metrics]
     for name in names:
@@ -93,7 +99,7 @@ def _named(recipe: Recipe, parts: OwnParts) -> Recipe:
         update={
             "train": train,
             "augment": recipe.augment.model_copy(update={"own": tuple(part.origin for part in parts.augmentations)}),
-            "network": OwnNetwork(source=parts.network.origin) if parts.network else recipe.network,
+            "network": OwnNetwork(source=parts.network.origin, start=recipe.network.start) if parts.network else recipe.network,
         }
     )
 
@@ -119,6 +125,8 @@ def kept_with_run(recipe: Recipe, parts: OwnParts) -> tuple[Recipe, dict[str, st
         path = f"source/{parts.costs.path.name}"
         files[path] = parts.costs.text
         recipe = recipe.model_copy(update={"costs": path})
+    if parts.start:
+        recipe = recipe.model_copy(update={"network": recipe.network.model_copy(update={"start": parts.start.place})})
     return _named(recipe, stored), files
 
 

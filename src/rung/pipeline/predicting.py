@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from rung.data.formats.folder import files_below
 from rung.errors import DataError, RunError
 from rung.pipeline.prepare import Progress
 from rung.pipeline.reporting import read_recipe, rebuild
+from rung.pipeline.starting import kept_weights
 from rung.recipe import Pixels, Recipe
-from rung.store import atomic
 from rung.store.headers import header
 from rung.store.run import Run
 from rung.training.forward import logits
@@ -48,13 +47,7 @@ def trained_network(run: Run, recipe: Recipe) -> nn.Module:
 
     Raises: RunError if the weights are not there, damaged or of another network.
     """
-    path = run.weights
-    try:
-        content = atomic.read_bytes(path)
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {atomic.reason(error)}; `rung resume {run.folder}` writes it if the run is not finished") from None
-    if hashlib.sha256(content).hexdigest() != atomic.read_json(run.kept)["weights_sha256"]:
-        raise RunError(f"{path} is damaged: its SHA-256 is not the one in {run.kept.name}; train again with `rung train {run.folder}/recipe.toml`")
+    content = kept_weights(run)
     network, _, _ = rebuild(run, recipe)
     try:
         header(content)

@@ -32,6 +32,7 @@ from rung.evaluate.costs import parse_costs
 from rung.evaluate.predictions import MOST_TRAIN
 from rung.models.build import build, flops
 from rung.models.fast import FastCNN
+from rung.pipeline import starting
 from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
@@ -63,14 +64,16 @@ class Prepared:
         return torch.device(self.recipe.compute.device)
 
     def network(self) -> nn.Module:
-        """Build the network with its start weights, on the device, channels last."""
+        """Build the network with its first weights, or those of the run that it begins from, on the device, channels last."""
         height, channels = self.images.images.shape[1], self.images.images.shape[3]
         size = self.recipe.augment.crop or height
         network = build(
             self.recipe.network, classes=len(self.images.classes), channels=channels, size=size, seed=self.recipe.seed, own=self.own.network_factory()
         )
         network.to(self.device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if isinstance(network, FastCNN):
+        if self.own.start:
+            starting.put_in(self.own.start, network)
+        elif isinstance(network, FastCNN):
             some = self.splits.train[:: max(1, len(self.splits.train) // _STEM_IMAGES)]
             network.fit_stem(normalise(to_float(resident(self.images.images[some], self.device())), self.recipe.pixels))
         return network
@@ -168,6 +171,8 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
     size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
     for side in sorted({min(side, size) for side in (*recipe.augment.rising_sizes, size)}):  # what is too small for the network is refused now
         network = build(recipe.network, classes=len(images.classes), channels=channels, size=side, seed=recipe.seed, own=own.network_factory())
+    if own.start:
+        starting.check(own.start, network, recipe, images.classes)
     with explained(own):
         step_flops = 3 * flops(network, channels, size) * train.batch_size
     resolved = recipe.model_copy(
@@ -181,7 +186,8 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
     )
     costs = parse_costs(own.costs, images.classes) if own.costs else None
     problems = check(images, splits, twins, seed=recipe.seed, checks=QUICK).problems
-    warnings = (*idle(recipe), *_idle_here(recipe, images, splits))
+    begun = starting.doubts(own.start, resolved, images, splits) if own.start else []
+    warnings = (*idle(recipe), *_idle_here(recipe, images, splits), *begun)
     prepared = Prepared(resolved, images, splits, own, twins, problems, costs, warnings)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared

@@ -18,7 +18,7 @@ from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, Progress, load_images, prepare
 from rung.recipe import Recipe
 from rung.recipes import RECIPES
-from rung.store.run import Run
+from rung.store.run import DEFAULT_ROOT, Run
 
 Data = str | Path | Sequence[str | Path] | ImageSet
 
@@ -77,10 +77,11 @@ def ready(
     size: int | None,
     grey: bool,
     minutes: float | None = None,
+    root: Path = DEFAULT_ROOT,
 ) -> Prepared:
     """Return all that a training of these data by this recipe starts from, after what can be refused beforehand has been.
 
-    own: objects passed in Python; minutes: that the training may take, see `rung.pipeline.minutes`.
+    own: objects passed in Python; root: the folder of runs, for network.start; minutes: that the training may take, see `rung.pipeline.minutes`.
     """
     if minutes is not None:
         _check_minutes(minutes, settings)
@@ -88,7 +89,7 @@ def ready(
     sources = [] if _is_recipe_file(data) else sources_of(data)
 
     def with_settings(start: Recipe) -> tuple[Recipe, OwnParts]:
-        return own_parts.gather(data_recipe(start, sources, classes=classes, size=size, grey=grey, settings=settings), base, **own)
+        return own_parts.gather(data_recipe(start, sources, classes=classes, size=size, grey=grey, settings=settings), base, root=root, **own)
 
     wanted, parts = with_settings(start)
     if isinstance(data, ImageSet):

@@ -136,9 +136,13 @@ class Augment(Part):
     own: tuple[str, ...] = Field((), description="your own functions, each file.py:name, f(images, keys) -> images")
 
 
-class Head(Part):
+class _Network(Part):
     place: ClassVar[str] = "network"
 
+    start: str = Field("", description="a finished run (its folder or id) from whose kept weights the training begins; empty: from fresh ones")
+
+
+class Head(_Network):
     dense: tuple[Count, ...] = Field((), description="widths of the dense layers before the last")
     dense_dropout: tuple[Fraction, ...] | Fraction = Field(0.0, description="dropout after each dense layer: one value, or one a layer")
     dense_activation: Activation = Field("relu", description="activation of the dense layers")
@@ -169,18 +173,14 @@ class CNN(Head):
     flatten_dropout: Fraction = Field(0.0, description="dropout after flattening")
 
 
-class Fast(Part):
-    place: ClassVar[str] = "network"
-
+class Fast(_Network):
     kind: Literal["fast"] = Field("fast", description="cnn, mlp, fast, or own for your own torch module")
     filters: tuple[Count, ...] = Field((32, 96, 96), description="filters of the convolutions of each block; a block halves the side")
     convolutions: Count = Field(2, description="convolutions in each block")
     activation: Activation = Field("gelu", description="activation of all convolutions")
 
 
-class OwnNetwork(Part):
-    place: ClassVar[str] = "network"
-
+class OwnNetwork(_Network):
     kind: Literal["own"] = Field("own", description="cnn, mlp, fast, or own for your own torch module")
     source: str = Field(description="file.py:name of a class or function; called with classes=K, channels=C, size=S, or as many of them as it takes")
 

@@ -10,6 +10,7 @@ LABELS: Final = {
     "verdict": "Result",
     "openings": "Test set",
     "members": "Ensemble",
+    "start": "Begun from",
     "scored_weights": "Scored weights",
     "batch_norm": "Batch norm",
     "gap": "Train and validation",

@@ -41,6 +41,7 @@ def findings(report: ReportInput) -> list[Finding]:
 def _all(report: ReportInput) -> Iterator[Finding]:
     yield from _openings(report)
     yield from _members(report)
+    yield from _start(report)
     if report.rows:
         found = training_findings.read_curves(report)
         yield from training_findings.scored_weights(report, found)
@@ -84,6 +85,13 @@ def _members(report: ReportInput) -> Iterator[Finding]:
     beside = f"{points(abs(own - max(known)))} {'above' if own > max(known) else 'below'}" if own != max(known) else "just as good as"
     said += f" By themselves they have {percent(min(known))} to {percent(max(known))} on validation; their mean is {beside} the best of them."
     yield Finding("members", said, {"accuracy": own, "lowest": min(known), "highest": max(known)})
+
+
+def _start(report: ReportInput) -> Iterator[Finding]:
+    """Say from which run's weights the training began."""
+    if start := report.data.get("start"):
+        sentence = f"The training began from the kept weights of {quoted(start['run'])} (SHA-256 {start['weights_sha256'][:16]}..); a copy lies in this run."
+        yield Finding("start", sentence, start)
 
 
 def _data(report: ReportInput) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ from rung.recipe import Recipe
 class Resolved:
     """A candidate whose recipe was made whole.
 
-    identity: SHA-256 of the whole recipe as TOML (without name, why, notes and seed), the user's own sources and the data's content: what has the
+    identity: SHA-256 of the whole recipe as TOML (without name, why, notes and seed), the user's own sources, the weights
+    that it begins from and the data's content: what has the
     same identity trains the same networks. parameters; flops of one image, forwards. classes, epochs: of the training.
     """
 

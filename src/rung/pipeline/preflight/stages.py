@@ -74,7 +74,10 @@ def _few_rows(prepared: Prepared) -> Iterator[Outcome]:
         return
     weights = expected.class_weights(recipe.train, fitted.labels, classes)
     first = expected.labels_of(expected.digests(trace.forwards[0].images, pixels), fitted.images, fitted.labels)
-    yield losses.first_loss(trace, first[first >= 0] if (first >= 0).any() else fitted.labels, weights, recipe.train, loss)
+    if prepared.own.start:
+        yield skipped("first-loss", "The training begins from the weights of a run, which know something already.")
+    else:
+        yield losses.first_loss(trace, first[first >= 0] if (first >= 0).any() else fitted.labels, weights, recipe.train, loss)
     yield losses.loss_encoding(recipe.train, loss, len(classes), trace)
     yield losses.loss_numbers(trace, fitted, chosen, weights, recipe.train, loss, pixels)
     yield learning.gradients_reach(trace, isinstance(recipe.network, OwnNetwork | Fast))
