@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rung.notebooks import notebook
     from rung.racing import bench
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
+    from rung.replays import replay, systems
     from rung.store.run import Run
     from rung.studies import compare, ensemble, ladder, noise, robust, search
     from rung.workbench import cache, check, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
@@ -33,6 +34,7 @@ _HOMES = {
     "rung.notebooks": ("notebook",),
     "rung.racing": ("bench",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
+    "rung.replays": ("replay", "systems"),
     "rung.store.run": ("Run",),
     "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust", "search"),
     "rung.workbench": (
@@ -55,9 +57,9 @@ _HOMES = {
 }
 __all__ = [
     "CNN", "MLP", "Augment", "Compute", "Data", "DataError", "ImageClassifier", "ImageSet", "Pixels", "Recipe", "RecipeError", "ResourceError", "Run",
-    "RunError", "RungError", "Split", "Train", "VerificationError", "bench", "cache", "check", "compare", "describe", "ensemble", "findings", "from_arrays",
-    "ladder", "load", "load_recipe", "new", "noise", "notebook", "predict", "preflight", "report", "resume", "robust", "runs", "search", "test", "train",
-    "verify_ledger",
+    "RunError", "RungError", "Split", "Train", "VerificationError", "bench", "cache", "check", "compare", "describe", "ensemble", "findings",
+    "from_arrays", "ladder", "load", "load_recipe", "new", "noise", "notebook", "predict", "preflight", "replay", "report", "resume", "robust",
+    "runs", "search", "systems", "test", "train", "verify_ledger",
 ]  # fmt: skip
 
 

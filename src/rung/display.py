@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rung.study.executor import Job
     from rung.study.ladder import Ladder
     from rung.study.noise import Pilot
+    from rung.study.replay import Replay
     from rung.study.robust import RobustReport
     from rung.study.search import Searched, Trial
     from rung.training.loop import StepEnd
@@ -78,12 +79,13 @@ class Bars:
         def begun(number: int, steps: int, name: str, candidates: Sequence[str]) -> None:
             self.line(f"step {number} of {steps}, {name}: {', '.join(candidates)}")
 
-        def job(job: Job, step: int, steps: int) -> None:
-            self._show(job.label, step, steps)
-            if step >= steps and (task := self.tasks.pop(job.label, None)) is not None:
-                self.bars.remove_task(task)
+        return Watch(begun, self.training, lambda step: self.line(f"  {step.reason}"), say)
 
-        return Watch(begun, job, lambda step: self.line(f"  {step.reason}"), say)
+    def training(self, job: Job, step: int, steps: int) -> None:
+        """Show the steps of one of several trainings, until it has taken its last."""
+        self._show(job.label, step, steps)
+        if step >= steps and (task := self.tasks.pop(job.label, None)) is not None:
+            self.bars.remove_task(task)
 
     def tried(self, trial: Trial, trials: int) -> None:
         """Show a trial of a search that has ended."""
@@ -363,10 +365,33 @@ def bench(found: Bench, page: Path) -> None:
     _output.print(f"page: {page}", markup=False)
 
 
-def _print_texts(texts: Texts) -> None:
+def replay(found: Replay, command: str) -> None:
+    """Show what is known of a replayed system; command: that goes on with it, without minutes."""
+    from rung.reports import replay_text as texts
+
+    system = found.system
+    lines([f"{system.title}: {system.task}", texts.budget(found)])
+    for ladder in system.ladders:
+        lines(["", ladder.title or ladder.name])
+        _print_texts(texts.table(found, ladder.name), bold=texts.KEPT)
+    lines(["", texts.tally(found)])
+    for one in found.judgements:
+        lines([f"- {one.verdict}: {texts.decision(one)}", f"  {one.sentence}"])
+    lines(["", *(f"mistake: {one.name}: {one.text} {one.lesson}" for one in system.mistakes)])
+    lines([*found.told, texts.progress(found, command)])
+
+
+def lines(texts: Sequence[str]) -> None:
+    """Show texts as they are, a line each."""
+    for text in texts:
+        _output.print(visible(text), markup=False)
+
+
+def _print_texts(texts: Texts, bold: str = "") -> None:
+    """Print a table; bold: how the last cell of rows begins that are set in bold."""
     table = _table(*texts.headings, numbers=tuple(texts.numbers))
     for row in texts.rows:
-        _add(table, *row)
+        _add(table, *row, style="bold" if bold and row[-1].startswith(bold) else "")
     _print_table(table)
 
 

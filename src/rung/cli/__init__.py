@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rung.cli import data, notebooks, recipes, runs, study, training
+from rung.cli import data, notebooks, recipes, replays, runs, study, training
 from rung.cli.command import Command
 from rung.cli.stopping import stopped_at_once
 from rung.errors import RungError
@@ -39,6 +39,7 @@ _COMMANDS = (  # in the order of the help, each with its example
     (study.ensemble, "rung ensemble wider-0 wider-1 wider-2 --name wider-together"),
     (study.robust, "rung robust baseline-0 wider-0"),
     (study.bench, "rung bench cifar10 --seconds 120 --peer benchmarks/peers/keras_model_s.py --python PEERS/bin/python"),
+    (replays.replay, "rung replay cnn_ladder --small --minutes 60"),
     (notebooks.notebook, "rung notebook 20261120-101500-default-0 --page report.ipynb"),
     (data.cache, "rung cache --clear --unused-days 30"),
     (recipes.recipes, "rung recipes model_s"),

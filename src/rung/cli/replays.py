@@ -1,0 +1,81 @@
+"""The command that replays known systems."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli.options import AsJson, Root, Workers
+from rung.cli.stopping import AGAIN, begun
+from rung.store.run import DEFAULT_ROOT
+
+if TYPE_CHECKING:
+    from rung.study.replay import Replay
+
+
+def replay(
+    name: Annotated[str, typer.Argument(metavar="SYSTEM", help="model_s, backprop, omnivores, cnn_ladder, all of them, or a folder with system.toml.")],
+    minutes: Annotated[float | None, typer.Option("--minutes", metavar="M", help="Train what is missing for so long; if not given, nothing is.")] = None,
+    small: Annotated[bool, typer.Option("--small", help="The small budget: the same networks, fewer images and epochs.")] = False,
+    seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="How many seeds each row has; if not given, as the system says.")] = None,
+    own: Annotated[bool, typer.Option("--own", help="Leave out the records of runs that come with rung.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="When every row has run, open the test part for the start and the end of each ladder.")] = False,
+    mistakes: Annotated[bool, typer.Option("--mistakes", help="Make each mistake of its author again, small, and show what it does.")] = False,
+    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the page here; for all systems the folder of their pages.")] = None,
+    workers: Workers = None,
+    out: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a known system: every row its author tried, trained with several seeds, and his decisions judged.
+
+    Without --minutes nothing is trained: the table shows what is known. With it, what is missing is trained; started again, it goes on. Runs lie in
+    ROOT/replay-SYSTEM/runs.
+    """
+    begun.append(AGAIN)
+    from rung import display, replays
+
+    names = replays.systems() if name == "all" else (name,)
+    until = None if minutes is None else time.monotonic() + 60 * minutes
+    found = []
+    for one in names:
+        left = minutes if until is None or minutes is None or minutes <= 0 or len(names) == 1 else (until - time.monotonic()) / 60
+        with display.bars(quiet=as_json) as bars:
+            made = replays.replay(
+                one,
+                minutes=left if left is None or left > 0 or minutes == left else None,
+                small=small,
+                seeds=seeds,
+                own=own,
+                test=test,
+                out=out,
+                workers=workers,
+                page=page / f"{one}.html" if page and name == "all" else page,
+                observe=bars.training,
+                progress=bars.reading,
+            )
+        found.append(made)
+        if not as_json:
+            display.replay(made, _command(one, small, seeds, own, out))
+        if mistakes:
+            _make_mistakes(made, as_json)
+    if as_json:
+        typer.echo(json.dumps([made.to_json() for made in found] if name == "all" else found[0].to_json()))
+
+
+def _command(name: str, small: bool, seeds: int | None, own: bool, out: Path) -> str:
+    """Return the command that goes on with a replay, without its minutes."""
+    words = ["rung replay", name, *(["--small"] if small else []), *([f"--seeds {seeds}"] if seeds else []), *(["--own"] if own else [])]
+    return " ".join([*words, *([f"--out {out}"] if out != DEFAULT_ROOT else [])])
+
+
+def _make_mistakes(made: Replay, quiet: bool) -> None:
+    from rung import display
+    from rung.replays import mistakes
+
+    if made.system.name in mistakes.known():
+        with display.bars(quiet=quiet) as bars:
+            mistakes.run(made.system.name, say=bars.line, done=lambda shown: display.lines([] if quiet else shown.lines()))

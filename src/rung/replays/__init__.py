@@ -1,0 +1,121 @@
+"""Known systems, replayed: every row that their authors tried, trained along their path, and their decisions judged."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rung.arguments import checked
+from rung.errors import RecipeError, did_you_mean, one_line
+from rung.store.run import DEFAULT_ROOT
+
+if TYPE_CHECKING:
+    from rung.pipeline.prepare import Progress
+    from rung.study.executor import Observe
+    from rung.study.replay import Replay
+    from rung.study.system import System
+
+SYSTEMS: Final = Path(__file__).parent / "systems"
+
+
+def systems() -> tuple[str, ...]:
+    """Return the names of the systems that rung brings."""
+    return tuple(sorted(folder.name for folder in SYSTEMS.iterdir() if (folder / "system.toml").is_file()))
+
+
+def system(name: str | Path) -> System:
+    """Return a system by its name, or of a folder of your own that holds system.toml.
+
+    Raises: RecipeError if there is none, or something in its files does not fit.
+    """
+    from rung.study.system import FILE, read_system
+
+    word = str(name)
+    if word in systems():
+        return read_system(SYSTEMS / word)
+    folder = Path(word)
+    if word and (folder / FILE).is_file():
+        return read_system(folder.resolve() if folder.name in ("", "..") else folder)
+    if folder.is_dir() and ("/" in word or word in (".", "..")):
+        raise RecipeError(f"{word} is no system: it holds no {FILE}; docs/replay.md says what one is")
+    raise RecipeError(f"there is no system '{one_line(word)}': {did_you_mean(word, [*systems(), 'all'])}")
+
+
+@checked
+def replay(
+    name: str | Path,
+    *,
+    minutes: float | None = None,
+    small: bool = False,
+    seeds: int | None = None,
+    own: bool = False,
+    test: bool = False,
+    out: str | Path = DEFAULT_ROOT,
+    workers: int | None = None,
+    page: str | Path | None = None,
+    observe: Observe = lambda job, step, steps: None,
+    progress: Progress | None = None,
+) -> Replay:
+    """Return what is known of a system's replay, and train what is missing of it if there are minutes for that: see docs/replay.md.
+
+    name: of a system (`systems`), or a folder that holds system.toml. minutes: of this sitting; what trains when they are over is saved, and the next
+    sitting goes on. small: the small budget. seeds: how many a row, in place of what the system says. own: leave out the records that rung brings.
+    test: once every row has run, open the test part for the start of each ladder and for what is kept at its end. out: runs lie in
+    OUT/replay-NAME/runs. workers: trainings at once; None: as many as processors. page: where the page is written, if at all.
+    observe(job, step, steps) is called after each step, progress(done, total) while files are read.
+
+    Raises: RecipeError for a name there is not, minutes that are none, or a row that cannot be trained; RunError where a training cannot go on, or for
+    `test` before its time.
+    """
+    from rung.reports import place
+
+    found = system(name)
+    _check(minutes, seeds)
+    if page is not None:
+        place.check_place(Path(page))
+    folder = Path(out) / f"replay-{_file_name(found, small)}"
+    known = _known(found, small, seeds, folder, own)
+    if minutes is not None and known.missing:
+        from rung.replays import follow
+
+        follow.train(known, folder, time.monotonic() + 60 * minutes, workers=workers, progress=progress, observe=observe)
+        known = _known(found, small, seeds, folder, own)
+    if test:
+        from rung.replays import opened
+
+        opened.open_ends(known, folder, progress)
+        known = _known(found, small, seeds, folder, own)
+    if page is not None:
+        from rung.reports import replay_page
+
+        place.write_page(Path(page), replay_page.render(known))
+    return known
+
+
+def _check(minutes: float | None, seeds: int | None) -> None:
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise RecipeError(f"minutes = {minutes:g}: give how long this sitting may train, above 0, such as 60")
+    if seeds is not None and seeds < 1:
+        raise RecipeError(f"seeds = {seeds}: give how many seeds each row is to have, 1 or more; decisions are judged from 2")
+
+
+def _file_name(found: System, small: bool) -> str:
+    from rung.replays.records import file_name
+
+    return file_name(found.name, small)
+
+
+def _known(found: System, small: bool, seeds: int | None, folder: Path, own: bool) -> Replay:
+    """Return the replay as far as records go: those of the folder, and those that rung brings."""
+    from rung.replays import records
+    from rung.study.decisions import judged
+    from rung.study.ladder import RUNS
+    from rung.study.replay import replayed
+    from rung.study.system_rows import places
+
+    wanted = places(found, small, seeds)
+    brought = [] if own or found.name not in systems() else records.shipped(found.name, small)
+    mine = records.found(folder / RUNS, wanted, [record.run for record in brought])
+    return judged(replayed(found, "small" if small else "whole", wanted, [*mine, *brought]))

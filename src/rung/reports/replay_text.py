@@ -1,0 +1,122 @@
+"""A replay in words: its table, how far it is and how to go on, what the author's decisions are worth."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rung.reports.copies import Table
+from rung.study.amounts import signed_text
+from rung.study.plan import shown
+from rung.study.replay import Estimate, Judgement, Replay, Row, row_name
+from rung.study.system import Reported
+from rung.words import count, duration, listing, plural, quoted
+
+VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
+REPORTED: Final = "reported: test (%)"
+KEPT: Final = "carried on"
+NOT_RUN: Final = "not run"
+
+
+def table(replay: Replay, ladder: str) -> Table:
+    """Return the rows of a ladder: what was reported, at the whole budget only, beside what was measured on validation, and on test where it was opened."""
+    rows = [_cells(replay, row) for row in replay.shown if row.ladder == ladder]
+    headings = tuple(rows[0])
+    return Table(headings, tuple(tuple(row.values()) for row in rows), frozenset(headings) - {"step", "candidate", "remark"})
+
+
+def _cells(replay: Replay, row: Row) -> dict[str, str]:
+    """Return one line by its headings; what is not known is empty."""
+    accuracy, f1, gap = row.score(), row.score(metric="macro_f1"), row.gap()
+    whole = replay.budget == "whole"
+    tested = any(one.score("test") for one in replay.rows)
+    return {
+        "step": row.step,
+        "candidate": row.candidate,
+        **({REPORTED: _points(row.reported, "accuracy"), "reported: macro F1": _points(row.reported, "macro_f1")} if whole else {}),
+        "seeds": str(len(row.scored)),
+        "validation (%)": _mean(accuracy),
+        "95 % over seeds": interval(accuracy),
+        "macro F1 (%)": _mean(f1),
+        "gap (points)": "" if gap is None else signed_text(gap.mean, True),
+        **({"test (%)": _mean(row.score("test"))} if tested else {}),
+        "parameters": "" if row.parameters is None else count(row.parameters),
+        "epochs": "" if row.epochs is None else f"{row.epochs:.3g}",
+        "time of one": "" if row.seconds is None else duration(row.seconds),
+        "remark": remark(row),
+    }
+
+
+def _points(reported: Reported | None, name: str) -> str:
+    """Write a figure that the author reported, with as many digits as he gave."""
+    value = getattr(reported, name) if reported else None
+    return "" if value is None else f"{value:.2f}" if name == "accuracy" else f"{value:.3f}"
+
+
+def _mean(found: Estimate | None) -> str:
+    return "" if found is None else f"{100 * found.mean:.2f}"
+
+
+def interval(found: Estimate | None) -> str:
+    """Write the interval of a share over seeds in percent: "79.10 to 81.44"; "" for one seed, which has none."""
+    return "" if found is None or found.low is None or found.high is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+
+
+def remark(row: Row) -> str:
+    """Return what else there is to know of a row, in a few words."""
+    diverged = [str(run.seed) for run in row.runs if run.failed]
+    said = [
+        *([KEPT] if row.keep else []),
+        *([f"same network as {_short(row)}"] if row.same_as else []),
+        *([f"diverged with seed {listing(diverged)}"] if diverged else []),
+        *([NOT_RUN] if not row.runs else []),
+    ]
+    return ", ".join(said)
+
+
+def _short(row: Row) -> str:
+    """Name the row that this one is the same as, without what both have in common."""
+    ladder, step, candidate = row.same_as or row.name
+    return candidate if (ladder, step) == (row.ladder, row.step) else f"{step}: {candidate}" if ladder == row.ladder else row_name((ladder, step, candidate))
+
+
+def budget(replay: Replay) -> str:
+    """Say what was trained: all of it, or the small budget, whose scores stand beside no reported one."""
+    if replay.budget == "whole":
+        return "The whole budget: the author's data, epochs and stopping. What he reported is of one run on test; what is measured here is of validation."
+    changed = listing([f"{name} = {shown(value)}" for name, value in replay.system.small.settings.items()])
+    return f"The small budget ({changed}): the same networks, compared with one another only. No score here stands beside one that the author reported."
+
+
+def progress(replay: Replay, command: str) -> str:
+    """Say how many trainings there are, about how long the rest takes, and which command goes on; command: without minutes."""
+    there, left = len(replay.trainings) - len(replay.missing), len(replay.missing)
+    if not left:
+        return f"All {plural(there, 'training')} are there."
+    hours = replay.hours_left()
+    long = "" if hours is None else f", about {_hours(hours)} one after the other by what those there took"
+    are = "is" if left == 1 else "are"
+    more = f"`{command} --minutes 60` trains for an hour, and goes on where it was"
+    return f"{there} of {plural(there + left, 'training')} are there; {left} {are} left{long}. {more}."
+
+
+def _hours(hours: float) -> str:
+    return f"{max(1, round(60 * hours))} min" if hours < 1.5 else f"{hours:.0f} h"
+
+
+def tally(replay: Replay) -> str:
+    """Say how many decisions of the author came to which verdict."""
+    found = [one.verdict for one in replay.judgements]
+    each = listing([f"{found.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in found])
+    at = " at the small budget" if replay.budget == "small" else ""
+    return f"Of {plural(len(found), 'decision')} of the author{at}: {each}." if found else "No decision of the author is there to be judged."
+
+
+def decision(one: Judgement) -> str:
+    """Return what the author decided and how he put it: "grey, CNN 3 filters: “[32, 64, 128]”: .."."""
+    said = f": {one.decision.said}" if one.decision.said else ""
+    return f"{one.decision.ladder}, {one.decision.step}: {quoted(one.kept)} was carried on{said}"
+
+
+def noise(one: Judgement) -> str:
+    """Write by how much two single runs of one network differ: "up to 2.10 points", "" where it is not known."""
+    return "" if one.noise is None else f"{100 * one.noise:.2f}"
