@@ -1,4 +1,4 @@
-"""A run or a ladder as an executed notebook that opens in Jupyter without rung: what its cells say is made by `rung.reports`, here they are run."""
+"""A run, a ladder or a replayed system as an executed notebook that needs no rung: `rung.reports` makes its cells, here they are run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run
 
 if TYPE_CHECKING:
+    from rung.explain.architecture import LayerRow
     from rung.reports.notebook_cells import Cell
+    from rung.study.replay import Row
 
 _NEEDED: Final = ("nbformat", "nbclient", "ipykernel", "matplotlib")
 _START_S: Final = 300  # that Python, numpy and matplotlib may take to start on a busy machine
@@ -26,11 +28,12 @@ ENDING: Final = ".ipynb"
 
 
 @checked
-def notebook(what: str | Path | Run, *, page: str | Path | None = None, out: str | Path = DEFAULT_ROOT) -> Path:
-    """Write an executed notebook (.ipynb) about a finished run or a ladder, and return where it lies: see docs/notebook.md.
+def notebook(what: str | Path | Run, *, page: str | Path | None = None, small: bool = False, out: str | Path = DEFAULT_ROOT) -> Path:
+    """Write an executed notebook (.ipynb) about a finished run, a ladder or a replayed system, and return where it lies: see docs/notebook.md.
 
-    what: a run (folder, id, or the beginning of its id) or the folder of a ladder. page: where to write; if not set, into its folder, as
-    notebook.ipynb. Its code needs Python, numpy, matplotlib and the data that stand in it; its outputs are those of that code.
+    what: a run (folder, id, or the beginning of its id), the folder of a ladder, or a system (its name, or its folder). page: where to write; if not set,
+    into the folder of the run, ladder or replay, as notebook.ipynb. small: the small budget of a system. Its code needs Python, numpy, matplotlib and the
+    data that stand in it; its outputs are those of that code. Nothing is trained.
 
     Raises: RunError without the packages of the extra "notebook", for a run that is not finished, or where nothing can be written.
     """
@@ -40,7 +43,7 @@ def notebook(what: str | Path | Run, *, page: str | Path | None = None, out: str
     if page is not None:
         _check_ending(Path(page))
         place.check_place(Path(page))
-    folder, cells = _cells(what, Path(out))
+    folder, cells = _cells(what, small, Path(out))
     target = folder / "notebook.ipynb" if page is None else Path(page)
     place.write_page(target, executed(cells))
     return target
@@ -57,10 +60,14 @@ def _check_ending(page: Path) -> None:
         raise RunError(f"{page} is no name of a notebook: give one that ends with {ENDING}, such as {page.stem or 'run'}{ENDING}")
 
 
-def _cells(what: str | Path | Run, root: Path) -> tuple[Path, list[Cell]]:
-    """Return the folder of a run or ladder, and the cells about it."""
+def _cells(what: str | Path | Run, small: bool, root: Path) -> tuple[Path, list[Cell]]:
+    """Return the folder of a run, ladder or replay, and the cells about it."""
     from rung.study.ladder import FILE
 
+    if not isinstance(what, Run) and _is_system(what):
+        return _of_system(what, small, root)
+    if small:
+        raise RunError(f"small is for a system, which has a small budget: {what.id if isinstance(what, Run) else what} is none")
     if not isinstance(what, Run):
         for folder in (Path(what), root / what):
             if atomic.exists(folder / FILE):
@@ -74,6 +81,46 @@ def _cells(what: str | Path | Run, root: Path) -> tuple[Path, list[Cell]]:
     if not atomic.exists(run.scores):
         raise RunError(f"{run.id} has no scores yet (it is {run.state()}): `rung resume {run.folder}` goes on with it")
     return run.folder, notebook_run.cells(reporting.report_input(run))
+
+
+def _is_system(what: str | Path) -> bool:
+    from rung import replays
+    from rung.study.system import FILE
+
+    return str(what) in replays.systems() or (Path(what) / FILE).is_file()
+
+
+def _of_system(what: str | Path, small: bool, root: Path) -> tuple[Path, list[Cell]]:
+    """Return the folder of a replay, and the cells about what is known of it."""
+    from rung import replays
+    from rung.replays.records import file_name
+    from rung.reports import notebook_replay
+
+    found = replays.replay(what, small=small, out=root)
+    return root / f"replay-{file_name(found.system.name, small)}", notebook_replay.cells(found, layers_of)
+
+
+def layers_of(row: Row) -> Sequence[LayerRow]:
+    """Return the layers of a row's network, built with start weights; none where nothing tells how many classes its data have."""
+    from rung.explain.architecture import layers
+    from rung.models.build import build
+    from rung.reports.notebook_blocks import recipe_of
+
+    recipe, classes = recipe_of(row), next((len(run.classes) for run in row.scored if run.classes), None) or _classes(row)
+    if classes is None or recipe.network.kind == "own":
+        return []
+    channels = 1 if recipe.pixels.colour == "grey" else 3
+    size = recipe.augment.crop or (recipe.pixels.size if isinstance(recipe.pixels.size, int) else 32)
+    return layers(build(recipe.network, classes=classes, channels=channels, size=size, seed=recipe.seed), channels, size)
+
+
+def _classes(row: Row) -> int | None:
+    """Return how many classes a row's data have, by their name alone."""
+    merged = row.place.settings.get("data.classes")
+    if merged:
+        return len(str(merged).split(";"))
+    (source,) = row.place.data if len(row.place.data) == 1 else ("",)
+    return 5 if source.startswith("cifar100:") else {"cifar10": 10, "cifar100": 100}.get(source)
 
 
 def executed(cells: Sequence[Cell]) -> str:

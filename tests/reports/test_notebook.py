@@ -22,7 +22,7 @@ from tests.reports.conftest import LAYERS, MakeReport
 from tests.reports.test_ladder_page import CASES, rows
 
 ODD = "a|b *c* _d_ <i>e</i> $f$ `g"
-KNOWN = {"base64", "json", "math", "warnings", "zlib", "matplotlib", "numpy"}
+KNOWN = {"base64", "collections", "itertools", "json", "math", "warnings", "zlib", "matplotlib", "numpy"}
 
 
 def text_of(cells: Sequence[Cell]) -> str:
@@ -45,8 +45,10 @@ def run_without_rung(code: str, folder: Any) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_a_ladder_in_every_state_has_cells_that_need_no_rung(name: str) -> None:
     cells = notebook_ladder.cells(CASES[name], rows)
-    imported = [node for node in ast.walk(ast.parse(code_of(cells))) if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert {alias.name.partition(".")[0] for node in imported for alias in node.names} <= KNOWN
+    nodes = list(ast.walk(ast.parse(code_of(cells))))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} <= KNOWN
     assert notebook_ladder.cells(CASES[name], rows) == cells
 
 

@@ -20,14 +20,16 @@ import numpy.typing as npt
 from rung.reports.copies import Table, markdown
 from rung.words import visible
 
-_FIGURES: Final = Path(__file__).with_name("notebook_figures.py")
+_BROUGHT: Final = tuple(Path(__file__).with_name(name) for name in ("notebook_figures.py", "notebook_backpropagation.py"))
 _WIDTH: Final = 110  # letters of a line of the data cell
 _IMPORTS: Final = """\
 import base64
+import itertools
 import json
 import math
 import warnings
 import zlib
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -105,7 +107,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def code(*functions: str, then: str) -> Cell:
-    """Return a cell that defines functions of notebook_figures.py and then runs some lines."""
+    """Return a cell that defines functions that notebooks bring along, and then runs some lines."""
     return Cell("code", "\n\n\n".join([*map(source, functions), textwrap.dedent(then).strip()]))
 
 
@@ -117,6 +119,9 @@ def source(function: str) -> str:
 @cache
 def _sources() -> dict[str, str]:
     """Read the functions as text: they are never called here, for matplotlib need not be installed."""
-    text = _FIGURES.read_text(encoding="utf-8")
-    found = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
-    return {node.name: ast.get_source_segment(text, node) or "" for node in found}
+    found: dict[str, str] = {}
+    for path in _BROUGHT:
+        text = path.read_text(encoding="utf-8")
+        nodes = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        found |= {node.name: ast.get_source_segment(text, node) or "" for node in nodes}
+    return found

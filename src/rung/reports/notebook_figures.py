@@ -38,7 +38,7 @@ def draw_network(layers: list[dict]) -> None:
         at, before = at + width + (0.0 if thin else 0.06), shape
     for kind in dict.fromkeys(layer["kind"] for layer in layers):
         axes.bar(0, 0, 0, color=colours.get(kind, "#8c8c8c"), label=kind)
-    axes.set(ylim=(-0.75, 0.6))
+    axes.set(xlim=(-0.1, max(at, 6)), ylim=(-0.75, 0.6))
     axes.axis("off")
     axes.legend(ncols=9, fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.12))
     plt.show()
@@ -119,7 +119,7 @@ def print_classes(matrix: np.ndarray, classes: list[str]) -> None:
     print(f"{'mean':{wide}}  {images.sum():6}  {means[0]:9.1f}  {means[1]:6.1f}  {'':14}  {means[2]:6.1f}")
 
 
-def draw_candidates(candidates: list[dict], axis: str) -> None:
+def draw_candidates(candidates: list[dict], axis: str, base: str = "start") -> None:
     """Draw the score of each candidate: dots for its seeds, a diamond for their mean, and the interval of its difference, drawn from the start's mean."""
     figure, axes = plt.subplots(figsize=(9, 0.9 + 0.42 * len(candidates)))
     for row, one in enumerate(reversed(candidates)):
@@ -129,7 +129,7 @@ def draw_candidates(candidates: list[dict], axis: str) -> None:
         axes.plot(one["values"], [row] * len(one["values"]), ".", color=colour, markersize=6)
         if one["values"]:
             axes.plot(np.mean(one["values"]), row, "D", color=colour, markersize=7)
-    start = next((one for one in candidates if one["name"] == "start"), None)
+    start = next((one for one in candidates if one["name"] == base), None)
     if start and start["values"]:
         axes.axvline(np.mean(start["values"]), color="#777777", linewidth=0.8, linestyle=":")
     names = [one["name"] + (" (kept)" if one["state"] == "kept" else "") for one in reversed(candidates)]
@@ -145,6 +145,8 @@ def draw_traces(candidates: list[dict]) -> None:
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6))
     colours = ["#777777", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B68BD", "#A9825F"]
     for number, one in enumerate(candidates):
+        if not one["curves"]:
+            continue
         for axes, what in zip(panels, ("loss", "accuracy"), strict=True):
             for part, style in (("train", "--"), ("validation", "-")):
                 values = one["curves"].get(f"{part}_{what}", [])
@@ -180,9 +182,9 @@ def draw_climb(steps: list[dict], axis: str) -> None:
     plt.show()
 
 
-def print_candidates(candidates: list[dict]) -> None:
+def print_candidates(candidates: list[dict], base: str = "start") -> None:
     """Print the mean of each candidate, its deviation over seeds, and how far it lies from the start, seed by seed."""
-    start = next((one for one in candidates if one["name"] == "start"), None)
+    start = next((one for one in candidates if one["name"] == base), None)
     wide = max(len(one["name"]) for one in candidates)
     for one in candidates:
         values = np.array(one["values"])
@@ -191,5 +193,18 @@ def print_candidates(candidates: list[dict]) -> None:
             continue
         spread = f"deviation {values.std(ddof=1):.2f} over {len(values)} seeds" if len(values) > 1 else "one seed"
         shared = 0 if start is None or one is start else min(len(values), len(start["values"]))
-        against = f"; minus start {np.mean(values[:shared] - np.array(start['values'][:shared])):+.2f}" if start and shared else ""
+        against = f"; minus {base} {np.mean(values[:shared] - np.array(start['values'][:shared])):+.2f}" if start and shared else ""
         print(f"{one['name']:{wide}}  {values.mean():.2f}, {spread}{against}")
+
+
+def print_seeds(matrices: list[np.ndarray], classes: list[str], seeds: list[int]) -> None:
+    """Print the accuracy of each seed, then precision, recall and F1 of each class, the mean over seeds and their range."""
+    accuracies = [100 * np.trace(matrix) / matrix.sum() for matrix in matrices]
+    print("accuracy:", ", ".join(f"{value:.2f} % (seed {seed})" for seed, value in zip(seeds, accuracies, strict=True)), f"mean {np.mean(accuracies):.2f} %")
+    scores = 100 * np.array([class_scores(matrix) for matrix in matrices])
+    wide = max(10, *map(len, classes))
+    print(f"{'':{wide}}  precision  recall      F1  F1, lowest and highest seed")
+    for k in np.argsort(scores[:, 2].mean(axis=0), kind="stable"):
+        precision, recall, f1 = scores[:, :, k].mean(axis=0)
+        print(f"{classes[k]:{wide}}  {precision:9.1f}  {recall:6.1f}  {f1:6.1f}  {scores[:, 2, k].min():.1f} to {scores[:, 2, k].max():.1f}")
+    print(f"{'mean':{wide}}  {scores[:, 0].mean():9.1f}  {scores[:, 1].mean():6.1f}  {scores[:, 2].mean():6.1f}")

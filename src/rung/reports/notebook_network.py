@@ -106,6 +106,12 @@ def _head(rows: Sequence[LayerRow]) -> Iterator[str]:
     found, total = _of(rows, "dense"), sum(row.parameters for row in rows)
     if not found or not total:
         return
+    if not _of(rows, "convolution") and rows[0].output:
+        yield (
+            f"Dense layers alone: each of the {count(prod(rows[0].output))} values of an image has a weight of its own to each unit, and nothing tells "
+            f"the network which "
+            "pixels are neighbours. What is learned at one place is not known at another."
+        )
     biggest = max(found, key=lambda row: row.parameters)
     share = biggest.parameters / total
     if len(found) > 1:

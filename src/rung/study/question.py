@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Final, Literal, get_args
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from rung.errors import RecipeError, did_you_mean
+from rung.errors import RecipeError, did_you_mean, one_line
 from rung.recipe.fields import Part
 from rung.study.plan import START
 from rung.study.system import System
 
-Block = Literal["network", "settings", "curves", "classes", "groups", "backpropagation", "decisions", "rows", "mistakes", "better"]
-BLOCKS: Final = get_args(Block)
+BLOCKS: Final = ("network", "settings", "curves", "classes", "groups", "backpropagation", "decisions", "rows", "mistakes", "better")
 _OF_ROWS: Final = ("network", "settings", "curves", "classes", "groups")  # blocks that show rows, so that some must be named
 
 
@@ -30,7 +29,7 @@ class Question(Part):
     text: tuple[str, ...] = ()
     steps: tuple[tuple[str, str], ...] = ()
     rows: tuple[tuple[str, str, str], ...] = ()
-    show: tuple[Block, ...] = Field((), description="what is shown beside the comparisons")
+    show: tuple[str, ...] = Field((), description="what is shown beside the comparisons")
     groups: Mapping[str, tuple[str, ...]] = Field({}, description="classes that are compared as groups")
 
 
@@ -42,9 +41,10 @@ def questions_of(system: System) -> tuple[Question, ...]:
     return tuple(_question(system, number, values) for number, values in enumerate(system.questions, 1))
 
 
-def _question(system: System, number: int, values: Mapping[str, object]) -> Question:
+def _question(system: System, number: int, values: Mapping[str, Any]) -> Question:
+    _check_names(system, number, values)
     try:
-        question = Question(**values)  # type: ignore[arg-type]
+        question = Question(**values)
     except RecipeError as error:
         raise RecipeError(f"[[question]] {number}: {error} (in the system {system.name})") from None
     place = f"[[question]] {number} '{question.title}' of {system.name}"
@@ -52,12 +52,22 @@ def _question(system: System, number: int, values: Mapping[str, object]) -> Ques
         _candidates(system, ladder, step, place)
     for ladder, step, candidate in question.rows:
         _known(candidate, _candidates(system, ladder, step, place), f"{place}: step '{step}' of ladder {ladder} has no candidate '{candidate}'")
+    for block in question.show:
+        _known(block, list(BLOCKS), f"{place} shows '{block}', which there is not")
     needing = [block for block in question.show if block in _OF_ROWS]
     if needing and not question.rows:
         raise RecipeError(f"{place} shows {needing[0]}, but names no row: write rows = [[ladder, step, candidate]]")
     if "groups" in question.show and len(question.groups) < 2:
         raise RecipeError(f"{place} shows groups, but names {len(question.groups)}: two at least are compared")
     return question
+
+
+def _check_names(system: System, number: int, values: Mapping[str, Any]) -> None:
+    """Check that steps and rows are lists of as many names as they need; raises RecipeError."""
+    for field, parts in (("steps", ("ladder", "step")), ("rows", ("ladder", "step", "candidate"))):
+        given = values.get(field, [])
+        if not isinstance(given, list) or not all(isinstance(one, list) and len(one) == len(parts) and all(isinstance(n, str) for n in one) for one in given):
+            raise RecipeError(f"[[question]] {number} of {system.name}: {field} = {one_line(repr(given))}: expected [[{', '.join(parts)}], ..], all names")
 
 
 def _candidates(system: System, ladder: str, step: str, place: str) -> list[str]:

@@ -1,0 +1,244 @@
+"""What a notebook of a replay shows beside its comparisons: networks, settings, curves, classes, backpropagation itself, decisions, mistakes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.evaluate.intervals import t_interval
+from rung.explain import curves, mistakes
+from rung.recipe import Recipe, change
+from rung.reports import tables
+from rung.reports.notebook_cells import Cell, bullets, code, escaped, packed, table_text, words
+from rung.reports.notebook_network import drawn, layer_rows, reasons
+from rung.study.amounts import range_text, signed_text
+from rung.study.replay import Estimate, Replay, Row, RunRecord, row_name
+from rung.study.system_rows import recipe_named
+from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
+
+if TYPE_CHECKING:
+    from rung.explain.architecture import LayerRow
+
+Layers = Callable[[Row], Sequence["LayerRow"]]
+Matrix = npt.NDArray[np.int64]
+
+_LEVEL: Final = 0.95
+_NAMED: Final = 3
+
+
+def recipe_of(row: Row) -> Recipe:
+    """Return the whole recipe of a row."""
+    return change(recipe_named(row.place.recipe), {**row.place.settings, "data.sources": row.place.data})
+
+
+def key_of(row: Row) -> str:
+    """Return by which key DATA["rows"] holds a row."""
+    return visible(row_name(row.name))
+
+
+def estimate_text(found: Estimate | None) -> str:
+    """Write a share and its interval over seeds: "71.2 % (70.1 to 72.3)"."""
+    if found is None:
+        return "not run"
+    interval = "" if found.low is None or found.high is None else f" ({found.low * 100:.1f} to {found.high * 100:.1f})"
+    return f"{percent(found.mean)}{interval}"
+
+
+def row_data(row: Row, layers: Layers) -> dict[str, Any]:
+    """Return what the figures of one row need: its layers, and of each seed the training log and the answers on validation."""
+    answered = [run for run in row.scored if "validation" in run.answers and "validation" in run.labels]
+    labels = packed(answered[0].labels["validation"]) if answered else ""
+    alike = [run for run in answered if packed(run.labels["validation"]) == labels]
+    return {
+        "layers": drawn(layers(row)),
+        "classes": [visible(name) for name in alike[0].classes] if alike else [],
+        "labels": labels,
+        "seeds": [run.seed for run in alike],
+        "answers": [packed(run.answers["validation"]) for run in alike],
+        "curves": [{"name": f"seed {run.seed}", "curves": curves_of(run)} for run in row.scored],
+    }
+
+
+def curves_of(run: RunRecord) -> dict[str, list[float | None]]:
+    """Return the columns of a run's log that are drawn, six figures each."""
+    wanted = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
+    return {
+        name: [float(f"{value:.6g}") if value is not None and math.isfinite(value) else None for value in run.curves[name]]
+        for name in wanted
+        if name in run.curves
+    }
+
+
+def network(row: Row, layers: Layers) -> Iterator[Cell]:
+    """Yield why a row's network is built so, its picture and its layers."""
+    found = layers(row)
+    if not found:
+        return
+    total = sum(one.parameters for one in found)
+    yield words(f"### {escaped(_title(row))}: the network, and why it is built so", f"{count(total)} parameters.", bullets(reasons(found)))
+    yield code(then=f'draw_network(DATA["rows"][{key_of(row)!r}]["layers"])')
+    yield words(table_text(("layer", "what", "output", "parameters"), layer_rows(found), ("parameters",)))
+
+
+def settings(row: Row) -> Cell:
+    """Return the hyper-parameters of a row, those that differ from rung's defaults."""
+    changed, rest = tables.settings(recipe_of(row))
+    table = table_text(("field", "value", "meaning"), [(f"`{one.name}`", one.value, one.meaning) for one in changed])
+    return words(f"### {escaped(_title(row))}: hyper-parameters", table, f"The {len(rest)} other fields are at their defaults (docs/fields.md).")
+
+
+def trainings(row: Row) -> Iterator[Cell]:
+    """Yield the training log of a row, all its seeds in one axis, and what it shows."""
+    title = words(f"### {escaped(_title(row))}: training", bullets(_course(row)) if row.scored else _not_run(row))
+    yield title
+    if row.scored:
+        yield code(then=f'draw_traces(DATA["rows"][{key_of(row)!r}]["curves"])')
+
+
+def _course(row: Row) -> list[str]:
+    """Return how the trainings of a row went: how long, which epoch was best, whether it over-fits, and how far train and validation lie apart."""
+    runs = row.scored
+    said = [f"Epoch whose weights are scored: {listing([f'{run.kept_epoch} of {run.epochs} (seed {run.seed})' for run in runs])}."]
+    onsets = [(run.seed, found.overfit_from) for run in runs if (found := _read(run)) is not None and found.overfit_from is not None]
+    if onsets:
+        each = listing([f"epoch {epoch} (seed {seed})" for seed, epoch in onsets])
+        said.append(f"Over-fit from {each}: from there the validation loss rises while the training loss goes on falling.")
+    else:
+        said.append("No over-fitting can be told from the curves: the validation loss does not rise while the training loss falls, beyond its own noise.")
+    gap = row.gap()
+    if gap is not None:
+        between = "" if gap.low is None or gap.high is None else f" (95{PERCENT} interval over seeds {range_text(gap.low, gap.high, True)})"
+        said.append(f"Accuracy on train minus validation, both in evaluation mode: {signed_text(gap.mean, True)} points{between}.")
+    stopped = list(dict.fromkeys(run.stopped for run in runs if run.stopped))
+    return [*said, *([f"Why it ended: {listing(stopped)}."] if stopped else [])]
+
+
+def _read(run: RunRecord) -> curves.Curves | None:
+    """Read a record's log; None where it has too few columns to be read."""
+    needed = ("train_loss", "validation_loss")
+    if not all(run.curves.get(name) for name in needed):
+        return None
+    length = min(len(values) for values in run.curves.values())
+    return curves.read([{"epoch": at + 1, **{name: values[at] for name, values in run.curves.items() if name != "epoch"}} for at in range(length)])
+
+
+def classes(row: Row) -> Iterator[Cell]:
+    """Yield accuracy, precision, recall, F1 and the confusion matrix of a row, counted from its answers, and which classes are hardest."""
+    matrices = _matrices(row)
+    about = "On validation, counted from the answers of each seed. The confusion matrix and the sentences are of the first seed."
+    said = _hardest(matrices[0], row.scored[0].classes) if matrices else []
+    yield words(f"### {escaped(_title(row))}: accuracy, precision, recall, F1 and confusion matrix", about if matrices else _not_run(row), bullets(said))
+    if matrices:
+        yield code(
+            then=f"""
+            shown = DATA["rows"][{key_of(row)!r}]
+            matrices = [confusion_of(unpacked(shown["labels"]), unpacked(answers), len(shown["classes"])) for answers in shown["answers"]]
+            print_seeds(matrices, shown["classes"], shown["seeds"])
+            draw_confusion(matrices[0], shown["classes"], f"validation, seed {{shown['seeds'][0]}}")
+            """
+        )
+
+
+def _matrices(row: Row) -> list[Matrix]:
+    """Return the confusion matrix of each seed that kept its answers."""
+    found = []
+    for run in row.scored:
+        if "validation" in run.answers and "validation" in run.labels and run.classes:
+            size, labels = len(run.classes), run.labels["validation"].astype(np.int64)
+            found.append(np.bincount(labels * size + run.answers["validation"], minlength=size**2).reshape(size, size))
+    return found
+
+
+def _hardest(matrix: Matrix, names: Sequence[str]) -> list[str]:
+    """Return which classes are found more and less often than the mean, and which two are confused most."""
+    plain, said = matrix.tolist(), []
+    for side, what in (("above", "more"), ("below", "less")):
+        found = [one for one in mistakes.standings(plain, names, level=_LEVEL) if one.side == side]
+        if found:
+            each = listing([f"{quoted(one.name)} ({percent(one.value.value or 0)})" for one in found])
+            verb = "is" if len(found) == 1 else "are"
+            said.append(f"{each} {verb} found {what} often than the mean of the classes ({percent(found[0].mean)}), at 95{PERCENT} for all classes together.")
+    if not said:
+        said.append(f"No class can be told from the mean of the classes, at 95{PERCENT} for all together.")
+    pairs = mistakes.pairs(plain, names, _LEVEL)
+    hardest = [pair for pair in pairs if pair.hardest]
+    if hardest and len(hardest) <= _NAMED and len(names) > 2:
+        each = listing([f"{quoted(pair.first)} and {quoted(pair.second)} ({plural(pair.errors, 'error')})" for pair in hardest])
+        said.append(f"Confused most: {each}.")
+    elif pairs and len(names) > 2:
+        said.append("The errors are spread too evenly, or too few, to say which two classes are confused most.")
+    return said
+
+
+def groups(row: Row, wanted: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
+    """Yield the share of images answered rightly by groups of classes, and the first group minus each other with its interval over seeds."""
+    shares = {name: _group_shares(row, members) for name, members in wanted.items()}
+    if not all(shares.values()):
+        yield words(_not_run(row))
+        return
+    first, *others = shares
+    said = [f"{name.capitalize()} ({', '.join(wanted[name])}): {percent(float(np.mean(values)))} answered rightly." for name, values in shares.items()]
+    for other in others:
+        gains = np.array(shares[first]) - np.array(shares[other])
+        found = t_interval(gains, _LEVEL, -1.0, 1.0)
+        if found.low is None or found.high is None:
+            said.append(f"{first.capitalize()} minus {other}: {signed_text(float(gains.mean()), True)} points, one seed: no interval.")
+        else:
+            told = "a difference" if found.low > 0 or found.high < 0 else "which cannot be told from none"
+            between = f"95{PERCENT} interval over {plural(len(gains), 'seed')} {range_text(found.low, found.high, True)}"
+            said.append(f"{first.capitalize()} minus {other}: {signed_text(float(gains.mean()), True)} points ({between}), {told}.")
+    yield words(f"### {escaped(_title(row))}: {escaped(' and '.join(wanted))}", bullets(said))
+
+
+def _group_shares(row: Row, members: Sequence[str]) -> list[float]:
+    """Return the share of the images of some classes that are answered rightly, seed by seed."""
+    shares = []
+    for run, matrix in zip(row.scored, _matrices(row), strict=False):
+        chosen = [at for at, name in enumerate(run.classes) if name in members]
+        total = int(matrix[chosen].sum())
+        if total:
+            shares.append(float(sum(matrix[at, at] for at in chosen)) / total)
+    return shares
+
+
+def decisions(replay: Replay) -> Cell:
+    """Return every decision of the author with what it is worth."""
+    rows = [(one.decision.ladder, one.decision.step, one.kept, one.verdict, one.sentence) for one in replay.judgements]
+    return words("### Every decision", table_text(("ladder", "step", "carried on", "verdict", "why"), rows))
+
+
+def mistakes_told(replay: Replay) -> Cell:
+    """Return the author's mistakes, each with what rung says to it."""
+    found = "\n".join(f"- {escaped(one.text)} **{escaped(one.lesson)}**" for one in replay.system.mistakes)
+    return words(
+        "### Difficulties and answers: what went wrong in the author's work",
+        found or "None is known.",
+        f"`rung replay {replay.system.name} --mistakes` makes each of them again, and shows the wrong number, the right one, and what rung says.",
+    )
+
+
+def better(replay: Replay) -> Cell:
+    """Return what was shown to be better than what the author carried on, the largest gain first."""
+    found = [(difference, one) for one in replay.judgements for difference in one.differences if difference.low > 0]
+    found.sort(key=lambda pair: -pair[0].estimate)
+    said = [
+        f"{one.decision.ladder}, {one.decision.step}: {quoted(difference.name)} instead of {quoted(one.kept)}, "
+        f"{signed_text(difference.estimate, True)} points "
+        f"({range_text(difference.low, difference.high, True)})."
+        for difference, one in found
+    ]
+    none = "Nothing that ran so far was shown to be better than what the author carried on."
+    return words("### What was measured to be better", bullets(said) if said else none)
+
+
+def _title(row: Row) -> str:
+    """Name a row in a heading; the start of a ladder by the ladder alone."""
+    return row.ladder if row.candidate == "start" and row.keep else row_name(row.name)
+
+
+def _not_run(row: Row) -> str:
+    return f"{escaped(quoted(row_name(row.name)))} has not run yet."

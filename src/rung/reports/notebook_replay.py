@@ -1,0 +1,311 @@
+"""The cells of a notebook about a replayed system, in the order of its author's own sheet: each question with its rows, its figures and its answer in "
+"words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from rung.reports import notebook_blocks as blocks
+from rung.reports import notebook_demonstration
+from rung.reports.notebook_blocks import Layers, curves_of, estimate_text, key_of
+from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, table_text, words
+from rung.study.amounts import signed_text
+from rung.study.plan import START, shown
+from rung.study.question import Question, questions_of
+from rung.study.replay import Judgement, Replay, Row
+from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
+
+_DRAWING: Final = ("draw_network", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds")
+_AXIS: Final = "accuracy on validation (%)"
+_VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
+
+
+def cells(replay: Replay, layers: Layers) -> list[Cell]:
+    """Return the whole notebook; layers(row): what the network of a row is made of, nothing where that is not known. Equal input gives equal cells.
+
+    Raises: RecipeError for a question that does not fit the system.
+    """
+    questions = questions_of(replay.system)
+    return [
+        _opening(replay),
+        data_cell(_data(replay, questions, layers), _said(replay), *_DRAWING),
+        *[cell for number, question in enumerate(questions, 1) for cell in _question(replay, number, question, layers)],
+        _again(replay),
+    ]
+
+
+def _opening(replay: Replay) -> Cell:
+    system = replay.system
+    total, left = len(replay.trainings), len(replay.missing)
+    ran = f"{total - left} of {plural(total, 'training')} ran." if left else f"All {plural(total, 'training')} ran."
+    return words(
+        f"# {escaped(system.title)}",
+        escaped(_sentence(system.task)),
+        f"**{escaped(_tally(replay))}** {ran}",
+        _budget(replay),
+        "Every number here was measured by rung on the validation part, over several seeds; what the author reported is marked so. The code below "
+        "needs Python, numpy and "
+        "matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
+        "`start` is what a step of the author's work begins from. In the figures dots are seeds, diamonds their means, and bars the interval of the "
+        "difference to what the author "
+        "carried on, drawn from that one's mean (dotted).",
+        bullets(replay.told),
+    )
+
+
+def _sentence(text: str) -> str:
+    """Return a text that begins with a capital and ends with a stop; "" stays."""
+    return text and f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.?!' else '.'}"
+
+
+def _tally(replay: Replay) -> str:
+    """Say how many of the author's decisions came to which verdict."""
+    found = [one.verdict for one in replay.judgements]
+    each = listing([f"{found.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in found])
+    return f"{plural(len(found), 'decision')} of the author: {each}." if found else "No decision of the author is judged."
+
+
+def _budget(replay: Replay) -> str:
+    if replay.budget == "whole":
+        return "Budget: whole, the author's own data and epochs. His figures are of one run on the test part, those measured are of validation."
+    changed = listing([f"`{name}` = {shown(value)}" for name, value in replay.system.small.settings.items()])
+    return (
+        f"Budget: small ({changed}). These are other data and epochs: rows are compared with one another only, none of these scores stands beside a "
+        f"reported one, and what holds "
+        "here need not hold with all data."
+    )
+
+
+def _said(replay: Replay) -> str:
+    runs = {run.run for row in replay.rows for run in row.scored}
+    return f"{plural(len(runs), 'training')} of {visible(replay.system.name)}"
+
+
+def _data(replay: Replay, questions: Sequence[Question], layers: Layers) -> dict[str, Any]:
+    steps = dict.fromkeys(step for question in questions for step in question.steps)
+    rows = dict.fromkeys(name for question in questions for name in question.rows)
+    return {
+        "steps": {_step_key(*step): [_candidate(replay, row) for row in _rows(replay, *step)] for step in steps},
+        "rows": {key_of(row): blocks.row_data(row, layers) for name in rows if (row := replay.row(*name))},
+    }
+
+
+def _step_key(ladder: str, step: str) -> str:
+    return visible(f"{ladder}, {step}")
+
+
+def _rows(replay: Replay, ladder: str, step: str) -> list[Row]:
+    """Return the rows of a step, the start first."""
+    return [row for row in replay.rows if (row.ladder, row.step) == (ladder, step)]
+
+
+def _judgement(replay: Replay, ladder: str, step: str) -> Judgement | None:
+    return next((one for one in replay.judgements if (one.decision.ladder, one.decision.step) == (ladder, step)), None)
+
+
+def _kept(rows: Sequence[Row]) -> Row:
+    return next((row for row in rows if row.keep), rows[0])
+
+
+def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
+    """Return what is drawn of a row: its scores in percent, its difference to what the author carried on put onto that one's score, its mean curves."""
+    values = [100 * value for run in row.scored if (value := run.value("validation", "accuracy")) is not None]
+    judgement, kept = _judgement(replay, row.ladder, row.step), _kept(_rows(replay, row.ladder, row.step)).score()
+    found = next((one for one in judgement.differences if one.name == row.candidate), None) if judgement else None
+    low, high = (None, None) if found is None or kept is None else (100 * (kept.mean + found.low), 100 * (kept.mean + found.high))
+    logs = [curves_of(run) for run in row.scored]
+    return {
+        "name": visible(row.candidate),
+        "state": "kept" if row.keep else "other",
+        "values": [float(f"{value:.6g}") for value in values],
+        "low": None if low is None else float(f"{max(low, 0.0):.6g}"),
+        "high": None if high is None else float(f"{min(high, 100.0):.6g}"),
+        "curves": _mean(logs),
+    }
+
+
+def _mean(logs: Sequence[dict[str, list[float | None]]]) -> dict[str, list[float | None]]:
+    """Return the mean of the seeds' curves, as far as the shortest goes; epochs in which one is not finite have none."""
+    made: dict[str, list[float | None]] = {}
+    for name in dict.fromkeys(name for log in logs for name in log):
+        columns = [log[name] for log in logs if name in log]
+        rows = [[column[at] for column in columns] for at in range(min(map(len, columns)))]
+        made[name] = [None if None in row else float(f"{np.mean([value for value in row if value is not None]):.6g}") for row in rows]
+    return made
+
+
+def _question(replay: Replay, number: int, question: Question, layers: Layers) -> Iterator[Cell]:
+    """Yield one question: what is asked, what always holds, what is shown, and each comparison with its answer."""
+    yield words(f"## {number}. {escaped(question.title)}", f"*{escaped(question.asks)}*" if question.asks else "", *map(escaped, question.text))
+    rows = [replay.row(*name) for name in question.rows]
+    for block in question.show:
+        yield from _block(replay, question, block, rows, layers)
+    for ladder, step in question.steps:
+        yield from _comparison(replay, ladder, step)
+
+
+def _block(replay: Replay, question: Question, block: str, rows: Sequence[Row], layers: Layers) -> Iterator[Cell]:
+    if block == "backpropagation":
+        yield from notebook_demonstration.cells()
+    elif block in _WHOLE:
+        yield _WHOLE[block](replay)
+    for row in rows:
+        if block == "network":
+            yield from blocks.network(row, layers)
+        elif block == "settings":
+            yield blocks.settings(row)
+        elif block == "curves":
+            yield from blocks.trainings(row)
+        elif block == "classes":
+            yield from blocks.classes(row)
+        elif block == "groups":
+            yield from blocks.groups(row, question.groups)
+
+
+def _comparison(replay: Replay, ladder: str, step: str) -> Iterator[Cell]:
+    """Yield one comparison: what was changed and why, its table, the answer, scores and curves."""
+    rows = _rows(replay, ladder, step)
+    why = replay.system.step(ladder, step).why if step in [one.name for one in replay.system.plans[ladder].steps] else ""
+    ran = any(row.scored for row in rows)
+    yield words(
+        f"### {escaped(ladder)}: {escaped(step)}",
+        escaped(_sentence(why)),
+        _table(replay, rows),
+        *_answer(replay, ladder, step, rows),
+    )
+    if ran:
+        at, base = f'DATA["steps"][{_step_key(ladder, step)!r}]', visible(_kept(rows).candidate)
+        yield code(then=f"print_candidates({at}, {base!r})\ndraw_candidates({at}, {_AXIS!r}, {base!r})\ndraw_traces({at})")
+
+
+def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
+    """Return rows as a table; steps: name the step of each in place of what it changes."""
+    whole = replay.budget == "whole" and any(row.reported for row in rows)
+    headings = ["row", "step" if steps else "what it changes", "parameters", "seeds", "accuracy, validation", "macro F1", "train − validation", "epochs"]
+    reported = ["reported: accuracy, test", "reported: macro F1, test"] if whole else []
+    base = rows[0].place.settings
+    lines = []
+    for row in rows:
+        gap, macro = row.gap(), row.score("validation", "macro_f1")
+        lines.append(
+            [
+                f"{row.candidate}{' (carried on)' if row.keep else ''}",
+                row.step if steps else ", ".join(f"`{name}` = {shown(value)}" for name, value in row.place.settings.items() if base.get(name) != value) or "–",
+                "–" if row.parameters is None else count(row.parameters),
+                f"{len(row.scored)} of {len(row.place.seeds)}" if row.missing else str(len(row.scored)),
+                estimate_text(row.score()) if row.scored or not row.runs else "diverged",
+                "–" if macro is None else f"{macro.mean:.3f}",
+                "–" if gap is None else signed_text(gap.mean, True),
+                "–" if row.epochs is None else f"{row.epochs:.0f}",
+                *([_reported(row, "accuracy"), _reported(row, "macro_f1")] if whole else []),
+            ]
+        )
+    return table_text([*headings, *reported], lines, [*headings[2:], *reported])
+
+
+def _reported(row: Row, metric: str) -> str:
+    value = getattr(row.reported, metric, None)
+    return "–" if value is None else f"{value:.2f}{PERCENT}" if metric == "accuracy" else f"{value:.3f}"
+
+
+def _answer(replay: Replay, ladder: str, step: str, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the answer in words: the verdict, the order of what ran, and what has not run."""
+    judgement = _judgement(replay, ladder, step)
+    if judgement is not None:
+        said = f" What the author said: {escaped(judgement.decision.said)}." if judgement.decision.said else ""
+        yield f"**{judgement.verdict.capitalize()}.** {escaped(judgement.sentence)}{said}"
+    sentences = [*_order(rows), *_first_epoch(rows), *_unlearned(rows), *_same(rows), *_notes(rows), *_not_run(replay, rows)]
+    if sentences:
+        yield bullets(sentences)
+
+
+def _order(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the rows that ran by their mean, the highest first; whether they differ is the referee's to say."""
+    found = [(row, score) for row in rows if row.same_as is None or row.same_as not in {one.name for one in rows} if (score := row.score()) is not None]
+    if len(found) > 1:
+        found.sort(key=lambda pair: -pair[1].mean)
+        each = listing([f"{quoted(row.candidate)} {percent(score.mean)}" for row, score in found])
+        yield f"By their means, highest first: {each}."
+    slow = [(row, row.epochs) for row, _ in found if row.epochs]
+    if len(slow) > 1 and max(epochs for _, epochs in slow) > 1.25 * min(epochs for _, epochs in slow):
+        first, last = min(slow, key=lambda pair: pair[1]), max(slow, key=lambda pair: pair[1])
+        yield f"Epochs: from {first[1]:.0f} ({quoted(first[0].candidate)}) to {last[1]:.0f} ({quoted(last[0].candidate)}), the mean over seeds."
+
+
+def _first_epoch(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield how far each row is after its first epoch: what learns too slowly, or not at all, is seen there."""
+    of = {row.candidate: [run.curves["validation_accuracy"][0] for run in row.scored if run.curves.get("validation_accuracy")] for row in rows}
+    found = [f"{quoted(name)} {percent(float(np.mean(values)))}" for name, values in of.items() if values]
+    if len(found) > 1:
+        yield f"After the first epoch: {listing(found)}."
+
+
+def _unlearned(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield which rows are no better than guessing: within a fifth of one answer in as many as there are classes."""
+    for row in rows:
+        score, classes = row.score(), next((len(run.classes) for run in row.scored if run.classes), 0)
+        if score is not None and classes and score.mean < 1.2 / classes:
+            yield f"{quoted(row.candidate)} did not learn: {percent(score.mean)} on validation is what guessing among "
+            f"{plural(classes, 'class', 'classes')} gives."
+
+
+def _same(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield which rows of a step are one training under two names."""
+    names = {row.name for row in rows}
+    for row in rows:
+        if row.same_as in names and row.same_as is not None and row.candidate != START:
+            yield f"{quoted(row.candidate)} is the same training as {quoted(row.same_as[2])}, under another name."
+
+
+def _notes(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what is to be known of a reported figure."""
+    for row in rows:
+        if row.reported and row.reported.note:
+            yield f"Reported of {quoted(row.candidate)}: {row.reported.note}."
+    for row in rows:
+        if failed := [run for run in row.runs if run.failed]:
+            yield f"{quoted(row.candidate)} diverged with {plural(len(failed), 'seed')} of {len(row.runs)}."
+
+
+def _not_run(replay: Replay, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield which rows have not run, with the command that runs them."""
+    waiting = [row for row in rows if row.missing]
+    if waiting:
+        each = listing([f"{quoted(row.candidate)} ({plural(len(row.missing), 'seed')})" for row in waiting])
+        yield f"Not run yet: {each}. `{command(replay)} --minutes 60` trains what is missing, for an hour; given again it goes on."
+
+
+def command(replay: Replay) -> str:
+    """Return the command that shows or trains this replay."""
+    return f"rung replay {replay.system.name}{' --small' if replay.budget == 'small' else ''}"
+
+
+def _all_rows(replay: Replay) -> Cell:
+    """Return every row of the system in one table."""
+    parts = []
+    for ladder in replay.system.plans:
+        parts += [f"### {escaped(ladder)}: every row", _table(replay, [row for row in replay.shown if row.ladder == ladder], steps=True)]
+    return words(*parts)
+
+
+def _again(replay: Replay) -> Cell:
+    """Return how all of it is done again, and on what it was measured."""
+    runs = [run for row in replay.rows for run in row.scored]
+    machines = dict.fromkeys(", ".join(f"{name} {value}" for name, value in run.environment.items() if value is not None) for run in runs if run.environment)
+    return words(
+        "## How to do it again",
+        fence(f"{command(replay)} --minutes 600\nrung notebook {replay.system.name}{' --small' if replay.budget == 'small' else ''}"),
+        "The first trains what is missing, for ten hours at most, and goes on when it is given again; the second writes this notebook.",
+        f"Measured on: {escaped(listing(list(machines)))}." if machines else "",
+    )
+
+
+_WHOLE: Final[Mapping[str, Callable[[Replay], Cell]]] = {  # blocks that are about the whole system
+    "rows": _all_rows,
+    "decisions": blocks.decisions,
+    "mistakes": blocks.mistakes_told,
+    "better": blocks.better,
+}
