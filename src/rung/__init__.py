@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rung.notebooks import notebook
     from rung.racing import bench
     from rung.recipe import CNN, MLP, Augment, Compute, Data, Pixels, Recipe, Split, Train
-    from rung.replays import replay, systems
+    from rung.replays import replay
+    from rung.replays.known import systems
     from rung.store.run import Run
     from rung.studies import compare, ensemble, ladder, noise, robust, search
     from rung.workbench import cache, check, describe, findings, load, load_recipe, new, predict, preflight, report, resume, runs, test, train, verify_ledger
@@ -34,7 +35,8 @@ _HOMES = {
     "rung.notebooks": ("notebook",),
     "rung.racing": ("bench",),
     "rung.recipe": ("CNN", "MLP", "Augment", "Compute", "Data", "Pixels", "Recipe", "Split", "Train"),
-    "rung.replays": ("replay", "systems"),
+    "rung.replays": ("replay",),
+    "rung.replays.known": ("systems",),
     "rung.store.run": ("Run",),
     "rung.studies": ("compare", "ensemble", "ladder", "noise", "robust", "search"),
     "rung.workbench": (

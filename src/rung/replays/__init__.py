@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rung.arguments import checked
-from rung.errors import RecipeError, did_you_mean, one_line
+from rung.errors import RecipeError
+from rung.replays.known import SYSTEMS, system, systems
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -17,30 +18,7 @@ if TYPE_CHECKING:
     from rung.study.replay import Replay
     from rung.study.system import System
 
-SYSTEMS: Final = Path(__file__).parent / "systems"
-
-
-def systems() -> tuple[str, ...]:
-    """Return the names of the systems that rung brings."""
-    return tuple(sorted(folder.name for folder in SYSTEMS.iterdir() if (folder / "system.toml").is_file()))
-
-
-def system(name: str | Path) -> System:
-    """Return a system by its name, or of a folder of your own that holds system.toml.
-
-    Raises: RecipeError if there is none, or something in its files does not fit.
-    """
-    from rung.study.system import FILE, read_system
-
-    word = str(name)
-    if word in systems():
-        return read_system(SYSTEMS / word)
-    folder = Path(word)
-    if word and (folder / FILE).is_file():
-        return read_system(folder.resolve() if folder.name in ("", "..") else folder)
-    if folder.is_dir() and ("/" in word or word in (".", "..")):
-        raise RecipeError(f"{word} is no system: it holds no {FILE}; docs/replay.md says what one is")
-    raise RecipeError(f"there is no system '{one_line(word)}': {did_you_mean(word, [*systems(), 'all'])}")
+__all__ = ["SYSTEMS", "replay", "system", "systems"]
 
 
 @checked
@@ -88,9 +66,11 @@ def replay(
         opened.open_ends(known, folder, progress)
         known = _known(found, small, seeds, folder, own)
     if page is not None:
+        from rung.replays import mistakes
         from rung.reports import replay_page
 
-        place.write_page(Path(page), replay_page.render(known))
+        shown = {one.name: one.lines() for one in mistakes.shown(found.name)}
+        place.write_page(Path(page), replay_page.render(known, shown))
     return known
 
 

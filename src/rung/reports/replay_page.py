@@ -1,0 +1,156 @@
+"""A replay as one page that needs nothing but itself: the rows beside what was reported, the decisions, the mistakes, every curve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from rung.reports import ladder_figures as figures
+from rung.reports import replay_text as texts
+from rung.reports.copies import copies
+from rung.reports.html import environment
+from rung.study.amounts import tick_text
+from rung.study.plan import START
+from rung.study.replay import Judgement, Replay, Row
+from rung.words import count, decimal, duration, percent, plural
+
+_POINTS: Final = 120  # of a line; longer trainings are drawn at every second, third .. epoch
+
+
+def render(replay: Replay, shown: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Return the page as HTML; equal input gives equal text. shown: what the replay of each mistake found, in lines, by its name."""
+    return environment().get_template("replay.html").render(view(replay, shown or {}))
+
+
+def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return the variables of the template."""
+    system = replay.system
+    there = len(replay.trainings) - len(replay.missing)
+    return {
+        "system": system,
+        "whole": replay.budget == "whole",
+        "verdict": texts.tally(replay),
+        "budget": texts.budget(replay),
+        "told": replay.told,
+        "facts": [
+            f"{there} of {plural(len(replay.trainings), 'training')} there",
+            f"{plural(len(replay.shown), 'row')}, {plural(sum(row.same_as is None for row in replay.rows), 'network')}",
+            *_environments(replay),
+        ],
+        "ladders": [_ladder(replay, ladder.name, ladder.title) for ladder in system.ladders],
+        "decisions": [_decision(one) for one in replay.judgements],
+        "mistakes": [{"mistake": one, "lines": shown.get(one.name, ())} for one in system.mistakes],
+    }
+
+
+def _environments(replay: Replay) -> list[str]:
+    """Return what the runs ran on, each kind once."""
+    found = dict.fromkeys(
+        (str(run.environment.get("device_name") or run.environment.get("processor", "")), run.environment.get("threads"), run.environment.get("torch"))
+        for row in replay.rows
+        for run in row.runs
+    )
+    return [f"{device}, {plural(threads, 'thread')}, torch {torch}" if threads else f"{device}, torch {torch}" for device, threads, torch in found]
+
+
+def _ladder(replay: Replay, name: str, title: str) -> dict[str, Any]:
+    rows = [row for row in replay.shown if row.ladder == name]
+    limits = _limits(rows)
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        steps.setdefault(row.step, []).append(_row(row, limits))
+    plan = replay.system.plans[name]
+    return {
+        "name": name,
+        "title": title or name,
+        "why": plan.why,
+        "climb": Markup(_climb(replay, name)),
+        "steps": [{"name": step, "rows": found} for step, found in steps.items()],
+        "axis": [tick_text(round(end, 3)) for end in limits] if limits else None,
+        "curves": [curve for row in rows if row.same_as is None and (curve := _curves(row))],
+        "copies": copies(texts.table(replay, name)),
+    }
+
+
+def _row(row: Row, limits: tuple[float, float] | None) -> dict[str, Any]:
+    found, f1, gap, test = row.score(), row.score(metric="macro_f1"), row.gap(), row.score("test")
+    return {
+        "row": row,
+        "state": "kept" if row.keep else "other" if row.runs else "open",
+        "remark": texts.remark(row),
+        "reported": row.reported,
+        "value": percent(found.mean, 2) if found else "",
+        "interval": texts.interval(found),
+        "seeds": len(row.scored),
+        "dot": _place(found.mean, limits) if found and limits else None,
+        "span": (_place(found.low, limits), _place(found.high, limits)) if found and limits and found.low is not None and found.high is not None else None,
+        "f1": percent(f1.mean, 2) if f1 else "",
+        "gap": f"{100 * gap.mean:+.1f}".replace("-", "−") if gap else "",
+        "test": percent(test.mean, 2) if test else "",
+        "test_interval": texts.interval(test),
+        "parameters": "" if row.parameters is None else count(row.parameters),
+        "epochs": "" if row.epochs is None else f"{row.epochs:.3g} epochs",
+        "seconds": "" if row.seconds is None else duration(row.seconds),
+    }
+
+
+def _limits(rows: Sequence[Row]) -> tuple[float, float] | None:
+    """Return the ends of the axis that all rows of a ladder share."""
+    found = [one for row in rows if (one := row.score())]
+    values = [one.mean for one in found]
+    values += [end for one in found for end in (one.low, one.high) if end is not None and min(values) - 0.05 <= end <= max(values) + 0.05]
+    if not values:
+        return None
+    room = (max(values) - min(values)) * 0.04 or 0.01
+    return max(0.0, min(values) - room), min(1.0, max(values) + room)
+
+
+def _place(value: float, limits: tuple[float, float]) -> float:
+    """Return where a value lies on the axis, in percent of its width."""
+    return round(min(max(100 * (value - limits[0]) / (limits[1] - limits[0]), 0.0), 100.0), 2)
+
+
+def _climb(replay: Replay, ladder: str) -> str:
+    """Draw the author's path: every row that ran with its interval over seeds, what he carried on joined by a line."""
+    rungs = []
+    for step in replay.system.plans[ladder].steps:
+        marks = [_mark(row) for row in replay.rows if (row.ladder, row.step) == (ladder, step.name) and row.score()]
+        if marks:
+            rungs.append(figures.Rung(step.name, tuple(marks), None))
+    return figures.climb(rungs, "accuracy on validation", tick_text) if rungs else ""
+
+
+def _mark(row: Row) -> figures.Mark:
+    found = row.score()
+    assert found is not None
+    return figures.Mark(row.candidate, found.mean, found.low, found.high, "kept" if row.keep else "start" if row.candidate == START else "other")
+
+
+def _curves(row: Row) -> dict[str, Any] | None:
+    """Return the training curves of all runs of a row; None where there are none."""
+    drawn = []
+    for what, words, log in (("accuracy", tick_text, False), ("loss", partial(decimal, digits=2), True)):
+        lines = []
+        for run in row.scored:
+            for part in ("train", "validation"):
+                values = run.curves.get(f"{part}_{what}", ())
+                every = 1 + len(values) // _POINTS
+                lines.append(figures.Trace(part, tuple(float(epoch) for epoch in range(1, len(values) + 1, every)), tuple(values[::every])))
+        drawn.append(figures.traces([line for line in lines if line.values], what, words, log=log) if any(line.values for line in lines) else "")
+    panels = [Markup(picture) for picture in drawn if picture]
+    return {"name": f"{row.step}: {row.candidate}", "runs": plural(len(row.scored), "run"), "panels": panels} if panels else None
+
+
+def _decision(one: Judgement) -> dict[str, Any]:
+    return {
+        "verdict": one.verdict,
+        "kind": one.verdict.replace(" ", "-"),
+        "ladder": one.decision.ladder,
+        "step": one.decision.step,
+        "kept": one.kept,
+        "said": one.decision.said,
+        "sentence": one.sentence,
+    }
