@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.replays import systems
-from rung.replays.mistakes import SYSTEMS
+from rung.replays import SYSTEMS, systems
 from rung.study.system import read_system
 from rung.study.system_rows import places
 
