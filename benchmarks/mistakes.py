@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.marked import between
 from rung.replays import mistakes
-from rung.replays.mistakes import MistakeShown
+from rung.replays.mistakes import MistakeShown, making
+from rung.replays.mistakes.record import keep_records
 from rung.words import shorten
 
 PAGE = Path(__file__).parents[1] / "docs" / "mistakes.md"
@@ -56,7 +57,7 @@ def main() -> None:
         print(f"{time.perf_counter() - started:7.1f} s  {sentence}", flush=True)
 
     def done(shown: MistakeShown) -> None:
-        mistakes.keep_records([shown], mistakes.order())
+        keep_records([shown], making.order())
         print("\n".join(shown.lines()), flush=True)
 
     if not given.page:

@@ -14,7 +14,7 @@ from rung.data.batches import Batch, Batches
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.pipeline.preflight import trainings
 from rung.pipeline.prepare import Prepared
-from rung.replays.mistakes.shown import Figure, Found
+from rung.replays.mistakes.record import Figure, Found
 from rung.replays.mistakes.trial import Trial, failed, heard_of, on_batches
 
 _MOVED = {"augment.flip_horizontal": True, "augment.rotation_degrees": 10.0, "augment.shift_fraction": 0.1, "augment.fill": "edge"}

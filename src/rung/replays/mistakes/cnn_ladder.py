@@ -20,7 +20,7 @@ from rung.pipeline.preflight.trial import with_rows
 from rung.pipeline.preflight.views import views
 from rung.pipeline.prepare import Prepared
 from rung.recipe import Augment, change
-from rung.replays.mistakes.shown import Figure, Found, Said
+from rung.replays.mistakes.record import Figure, Found, Said
 from rung.replays.mistakes.trial import Trial, failed, heard_of, refused
 from rung.replays.mistakes.weights import last_against_best
 from rung.training.losses import EPSILON, build_loss

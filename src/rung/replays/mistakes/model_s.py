@@ -7,7 +7,7 @@ from typing import Final
 from rung.models.build import build, parameter_counts
 from rung.recipe import change
 from rung.recipes.model_s import model_s
-from rung.replays.mistakes.shown import Figure, Found, Said
+from rung.replays.mistakes.record import Figure, Found, Said
 from rung.replays.mistakes.trial import Trial, refused
 from rung.replays.mistakes.weights import last_against_best
 from rung.store import atomic

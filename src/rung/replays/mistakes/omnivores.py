@@ -18,7 +18,7 @@ from rung.data.pixels import to_float
 from rung.own import Own
 from rung.pipeline.prepare import Prepared, with_train
 from rung.recipe import Recipe, change
-from rung.replays.mistakes.shown import Figure, Found
+from rung.replays.mistakes.record import Figure, Found
 from rung.replays.mistakes.trial import Trained, Trial, heard_of, on_batches, refused
 from rung.training import forward
 from rung.training.loop import EpochEnd, StepEnd

@@ -29,7 +29,7 @@ from rung.pipeline import execute, reporting
 from rung.pipeline.prepare import Prepared
 from rung.pipeline.ready import ready, recipe_named
 from rung.recipe import CNN, MLP, Recipe, change, flat
-from rung.replays.mistakes.shown import Said, Size
+from rung.replays.mistakes.record import Said, Size
 from rung.reports.finding import Finding
 from rung.reports.findings import findings
 from rung.store.run import Run
@@ -199,7 +199,7 @@ class Trial:
             short = [change(recipe, {"train.epochs": 1}) for recipe in recipes]
             yield [workbench.train(images, recipe, out=out, name=f"run-{number}") for number, recipe in enumerate(short, 1)]
 
-    def ladder(self, images: ImageSet, recipe: str, settings: Settings, steps: Sequence[Mapping[str, Any]]) -> Ladder:
+    def ladder(self, images: ImageSet, recipe: str, settings: Settings, steps: Sequence[Mapping[str, Any]], metric: str = "accuracy") -> Ladder:
         """Climb a ladder on these images with the seeds of this replay, two at least."""
         start = {name: value for name, value in flat(self.recipe(recipe)).items() if value != flat(recipe_named(recipe))[name]}
         fixed = {name: value for name, value in start.items() if name != "pixels.colour"}
@@ -207,7 +207,8 @@ class Trial:
             data = Path(out) / "images.npz"
             write_arrays(data, images)
             self.say(f"climbing a ladder of {len(steps)} steps")
-            return studies.ladder(steps, data=str(data), recipe=recipe, settings={**fixed, **settings}, seeds=max(2, self.size.seeds), out=out, workers=1)
+            alike = {**fixed, **settings}
+            return studies.ladder(steps, data=str(data), recipe=recipe, settings=alike, metric=metric, seeds=max(2, self.size.seeds), out=out, workers=1)
 
 
 def on_batches(prepared: Prepared, batches: Batches, seed: int) -> tuple[Trained, int]:

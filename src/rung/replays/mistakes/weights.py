@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rung.data.imageset import ImageSet
 from rung.recipe import Recipe, change
-from rung.replays.mistakes.shown import Figure, Found, Said
+from rung.replays.mistakes.record import Figure, Found, Said
 from rung.replays.mistakes.trial import Trial
 
 
