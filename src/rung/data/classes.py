@@ -34,8 +34,8 @@ def folded(name: str) -> str:
     return re.sub(r"[\s_-]+", "", plain).casefold()
 
 
-def parse(text: str, known: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Read "pet=cat,dog; bird" or "cat,dog": the classes wanted, each with the classes of the data that it takes.
+def parse(text: str, known: Sequence[str], field: str = "data.classes") -> dict[str, tuple[str, ...]]:
+    """Read "pet=cat,dog; bird" or "cat,dog": the classes wanted, each with the classes of the data that it takes; field: of the recipe, in messages.
 
     Raises: RecipeError for a name that the data do not have, used twice, or empty.
     """
@@ -50,19 +50,19 @@ def parse(text: str, known: Sequence[str]) -> dict[str, tuple[str, ...]]:
             pairs = [(name, (name,)) for name in filter(None, (n.strip() for n in entry.split(",")))]
         for new, old in pairs:
             if not new or not old:
-                raise RecipeError(f"data.classes: '{entry}' needs a name and at least one class, such as 'pet=cat,dog'")
+                raise RecipeError(f"{field}: '{entry}' needs a name and at least one class, such as 'pet=cat,dog'")
             if new in wanted:
-                raise RecipeError(f"data.classes makes '{new}' twice: write its classes once, '{new}=first,second'")
+                raise RecipeError(f"{field} makes '{new}' twice: write its classes once, '{new}=first,second'")
             wanted[new] = old
     taken: set[str] = set()
     for name in (name for names in wanted.values() for name in names):
         if name not in known:
-            raise RecipeError(f"data.classes asks for '{name}', which the data do not have: {did_you_mean(name, known)}")
+            raise RecipeError(f"{field} asks for '{name}', which the data do not have: {did_you_mean(name, known)}")
         if name in taken:
-            raise RecipeError(f"data.classes uses '{name}' twice: an image can have one class only")
+            raise RecipeError(f"{field} uses '{name}' twice: an image can have one class only")
         taken.add(name)
     if not wanted:
-        raise RecipeError(f"data.classes = '{text}' names no class: write 'cat; dog' or 'pet=cat,dog; bird'")
+        raise RecipeError(f"{field} = '{text}' names no class: write 'cat; dog' or 'pet=cat,dog; bird'")
     return wanted
 
 

@@ -41,7 +41,8 @@ class Scores:
 
     confusion: counts, rows true, columns answered. costs: the table that `cost` was made with, rows true, columns answered.
     top_5: None where there are five classes or fewer; cost: None without a table. log_loss in nats.
-    twins: images that have a near-duplicate among those that were fitted on; without_twins: some scores of all others, empty where there are none.
+    categories: the scores of the same answers as answers of coarser categories (docs/scores.md), None without them. twins: images that have a near-duplicate
+    among those that were fitted on; without_twins: some scores of all others, empty where there are none.
     """
 
     part: str
@@ -67,6 +68,7 @@ class Scores:
     own: Mapping[str, Value] = field(default_factory=dict)
     twins: int = 0
     without_twins: Mapping[str, Value] = field(default_factory=dict)
+    categories: Scores | None = None
 
     def values(self) -> dict[str, Value]:
         """Return the scores over all classes that there are, by name, one's own last."""
@@ -101,7 +103,7 @@ class Scores:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Value):
+    if isinstance(value, Value | Scores):
         return value.to_json()
     if isinstance(value, ClassScores):
         return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
@@ -110,7 +112,7 @@ def _plain(value: Any) -> Any:
     return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
 
 
-_MADE_AGAIN = ("classes", "per_class", "confusion", "costs", "own", "without_twins")
+_MADE_AGAIN = ("classes", "per_class", "confusion", "costs", "own", "without_twins", "categories")
 
 
 def _from_json(values: dict[str, Any]) -> Scores:
@@ -126,6 +128,7 @@ def _from_json(values: dict[str, Any]) -> Scores:
         costs=None if values["costs"] is None else tuple(map(tuple, values["costs"])),
         own={name: Value(**item) for name, item in values["own"].items()},
         without_twins={name: Value(**item) for name, item in values.get("without_twins", {}).items()},
+        categories=Scores.from_json(values["categories"]) if values.get("categories") else None,
     )
 
 
@@ -176,6 +179,7 @@ def score(
         own={name: _own(name, metric, probabilities, labels, level) for name, metric in (own or {}).items()},
         twins=0,
         without_twins={},
+        categories=None,
     )
 
 

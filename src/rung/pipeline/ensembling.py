@@ -65,14 +65,16 @@ def _other_networks(entries: Sequence[Entry]) -> list[str]:
 
 
 def _network_fields(recipe: Recipe) -> dict[str, object]:
-    return {name: value for name, value in flat(recipe).items() if name.startswith("network.") or name in ("augment.crop", "train.evaluation_views")}
+    wanted = ("augment.crop", "train.evaluation_views")
+    return {name: value for name, value in flat(recipe).items() if (name.startswith("network.") and name != "network.start") or name in wanted}
 
 
 def recipe_of(entries: Sequence[Entry], prepared: Prepared, averaged: Averaged) -> Recipe:
     """Return the recipe of the run that is the mean: the data, parts and preprocessing of its members; of weights, that of the first member."""
     first = prepared.recipe
     why = f"the mean of the {averaged} of {', '.join(entry.id for entry in entries)}"
-    words = {"name": f"{'weights' if averaged == 'weights' else 'ensemble'}-of-{len(entries)}", "why": why, "notes": ""}
+    network = first.network.model_copy(update={"start": ""})  # nothing is trained for it
+    words = {"name": f"{'weights' if averaged == 'weights' else 'ensemble'}-of-{len(entries)}", "why": why, "notes": "", "network": network}
     if averaged == "weights":
         return first.model_copy(update=words)
     train = Train(keep="last", evaluation_batch_size=first.train.evaluation_batch_size)
@@ -86,6 +88,7 @@ def make(run: Run, entries: Sequence[Entry], prepared: Prepared, averaged: Avera
     and the network answers both parts.
     """
     networks = [trained_network(entry.run, entry.recipe) for entry in entries]
+    prepared = replace(prepared, own=replace(prepared.own, start=None))
     ensembles.save(run.folder, Members(averaged, tuple(_member(entry, place) for place, entry in enumerate(entries))))
     for name, text in _sources(entries).items():
         atomic.make_folder(run.source)

@@ -20,6 +20,7 @@ from rung.errors import DataError, RunError
 from rung.evaluate import ensemble
 from rung.evaluate import predictions as answers
 from rung.evaluate.apart import with_twins_apart
+from rung.evaluate.categories import in_categories
 from rung.evaluate.metrics import Scores, score
 from rung.evaluate.predictions import Predictions
 from rung.models.build import parameter_counts
@@ -206,8 +207,10 @@ def scored_again(run: Run, prepared: Prepared) -> bool:
 
 
 def _scores(prepared: Prepared, predictions: Predictions) -> Scores:
-    """Score one part; of those that were not fitted on also the images without a near-duplicate in train."""
+    """Score one part, by categories too where there are some; of those that were not fitted on also the images without a near-duplicate in train."""
     scores = score(predictions, costs=prepared.costs, own={metric.name: metric for metric in prepared.own.metrics})
+    if prepared.categories:
+        scores = replace(scores, categories=score(in_categories(predictions, prepared.categories)))
     if predictions.part == "train":
         return scores
     return with_twins_apart(scores, predictions, prepared.twins.beside(predictions.rows, prepared.splits.train, len(prepared.images)))

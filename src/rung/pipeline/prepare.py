@@ -28,6 +28,8 @@ from rung.data.split import Splits, make_splits
 from rung.data.twins import Twins
 from rung.data.twins_kept import kept_twins
 from rung.errors import DataError, RecipeError, did_you_mean
+from rung.evaluate.categories import Categories
+from rung.evaluate.categories import parse as parse_categories
 from rung.evaluate.costs import parse_costs
 from rung.evaluate.predictions import MOST_TRAIN
 from rung.models.build import build, flops
@@ -47,7 +49,7 @@ Progress = Callable[[int, int], None]
 class Prepared:
     """All that a training starts from. The recipe is resolved: no "auto" is left in it. costs: float64 (K,K) or None.
 
-    twins: near-duplicates among the images. problems: what the quick checks of the data found.
+    categories: coarser groups of the classes, or None. twins: near-duplicates among the images. problems: what the quick checks of the data found.
     warnings: what of the recipe does nothing, or something else than its words may promise; said before the first step, kept with the run.
     """
 
@@ -59,6 +61,7 @@ class Prepared:
     problems: tuple[Problem, ...]
     costs: npt.NDArray[np.float64] | None = None
     warnings: tuple[str, ...] = ()
+    categories: Categories | None = None
 
     def device(self) -> torch.device:
         return torch.device(self.recipe.compute.device)
@@ -188,7 +191,8 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
     problems = check(images, splits, twins, seed=recipe.seed, checks=QUICK).problems
     begun = starting.doubts(own.start, resolved, images, splits) if own.start else []
     warnings = (*idle(recipe), *_idle_here(recipe, images, splits), *begun)
-    prepared = Prepared(resolved, images, splits, own, twins, problems, costs, warnings)
+    categories = parse_categories(recipe.data.categories, images.classes) if recipe.data.categories else None
+    prepared = Prepared(resolved, images, splits, own, twins, problems, costs, warnings, categories)
     prepared.class_weights()  # a class that is not there is found now, not after the run has begun
     return prepared
 

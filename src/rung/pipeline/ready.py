@@ -137,7 +137,12 @@ def say_troubles(images: ImageSet, say: Callable[[str], None]) -> None:
 def _refuse_loading(start: Recipe, wanted: Recipe) -> None:
     """Refuse settings that say how to load images that are loaded already."""
     before, after = recipe_module.flat(start), recipe_module.flat(wanted)
-    changed = [key for key in after if key.startswith("data.") or key in ("pixels.size", "pixels.colour") if after[key] != before.get(key)]
+    changed = [
+        key
+        for key in after
+        if (key.startswith("data.") and key != "data.categories") or key in ("pixels.size", "pixels.colour")
+        if after[key] != before.get(key)
+    ]
     if changed:
         raise RecipeError(f"{', '.join(changed)} would change how images are loaded, and these are loaded already: give them to rung.load")
 

@@ -55,6 +55,9 @@ class Data(Part):
 
     sources: tuple[str, ...] = Field((), description="names (digits, cifar10, cifar100, cifar100:CLASS) or paths of the data")
     classes: str | None = Field(None, description="classes to pick, rename or merge: 'cat; dog' or 'pet=cat,dog; bird'")
+    categories: str | None = Field(
+        None, description="coarser groups of the classes, scored beside them: 'herbivore=camel,cattle; omnivore=chimpanzee'; training is on the classes"
+    )
     per_class: Count | None = Field(None, description="use only the first N training rows of each class; test rows are left whole")
     layout: Layout = Field("auto", description="order of the values in arrays, when two orders fit")
     image_column: str | None = Field(None, description="column of a table that holds paths or images; of pixel columns, their name before the number")

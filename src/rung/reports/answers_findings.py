@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from rung.explain import mistakes
 from rung.reports.finding import Finding
 from rung.reports.inputs import ReportInput
+from rung.reports.tables import score_text
 from rung.words import listing, percent, percent_range, plural, points, quoted
 
 _NAMED = 6  # classes named in one sentence
@@ -65,6 +67,20 @@ def classes(report: ReportInput) -> Iterator[Finding]:
             f"on as few as {plural(smallest, 'image')} of a class."
         )
         yield Finding("classes_alike", sentence, {"mean": mean, "lowest": low, "highest": high, "smallest": smallest})
+
+
+def categories(report: ReportInput) -> Iterator[Finding]:
+    """Say how well the categories are told, part by part, where the recipe names some."""
+    for part, scores in report.scores.items():
+        if coarse := scores.get("categories"):
+            yield Finding("categories", category_text(part, coarse), {"part": part} | {name: coarse[name] for name in ("accuracy", "macro_recall", "macro_f1")})
+
+
+def category_text(part: str, coarse: Mapping[str, Any]) -> str:
+    """Return the scores of a part's categories in a sentence."""
+    shown = {words: score_text(coarse[name]) for name, words in (("accuracy", "accuracy"), ("macro_recall", "balanced accuracy"), ("macro_f1", "macro F1"))}
+    values = listing([f"{words} {share}{interval}" for words, (share, interval) in shown.items()])
+    return f"By categories ({', '.join(coarse['classes'])}), {part}: {values}."
 
 
 def confusions(report: ReportInput) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ LABELS: Final = {
     "never_answered": "Never answered",
     "above_average": "Above average",
     "below_average": "Below average",
+    "categories": "Categories",
     "classes_alike": "Classes alike",
     "confusions": "Confusions",
     "confident_mistakes": "Sure and wrong",

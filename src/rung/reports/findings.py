@@ -56,6 +56,7 @@ def _all(report: ReportInput) -> Iterator[Finding]:
     yield from answers_findings.against_guessing(report)
     yield from answers_findings.never_answered(report)
     yield from answers_findings.classes(report)
+    yield from answers_findings.categories(report)
     yield from answers_findings.confusions(report)
     yield from answers_findings.confident_mistakes(report)
     yield from answers_findings.calibration(report)

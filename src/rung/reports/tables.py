@@ -31,6 +31,8 @@ _MEASURES = {
     "cost": ("Cost", "mean cost of an answer by your table", "number"),
 }
 
+_OF_CATEGORIES = {"accuracy": "Accuracy, by categories", "macro_recall": "Balanced accuracy, by categories", "macro_f1": "F1, macro, by categories"}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -69,6 +71,10 @@ def score_rows(scores: Mapping[str, Score]) -> list[ScoreRow]:
     for key, (label, hint, kind) in _MEASURES.items():
         if any(part.get(key) is not None for part in scores.values()):
             rows.append(ScoreRow(label, hint, {name: score_cell(part.get(key), kind) for name, part in scores.items()}))
+    coarse = {name: part["categories"] for name, part in scores.items() if part.get("categories")}
+    for key, label in _OF_CATEGORIES.items() if coarse else ():
+        names = ", ".join(next(iter(coarse.values()))["classes"])
+        rows.append(ScoreRow(label, names, {name: score_cell(coarse[name][key] if name in coarse else None) for name in scores}))
     for name in dict.fromkeys(name for part in scores.values() for name in part.get("own", {})):
         cells = {part: score_cell(values.get("own", {}).get(name), "number") for part, values in scores.items()}
         rows.append(ScoreRow(name, "your own metric", cells))

@@ -71,7 +71,10 @@ def _confusions(report: ReportInput) -> dict[str, Any]:
     scores = report.scores[report.shown_part]
     confusion = np.array(scores["confusion"], dtype=np.int64)
     many = len(report.classes) > _MATRIX_CLASSES
+    coarse = scores.get("categories")
     return {
+        "category_cells": tables.confusion_cells(coarse["confusion"]) if coarse else [],
+        "categories": coarse["classes"] if coarse else [],
         "confusion_map": Markup(pictures.confusion_map(confusion, report.classes)) if many else None,
         "every_class_named": pictures.name_step(len(report.classes)) == 1,
         "turned": max(map(len, report.classes)) > 3,

@@ -29,6 +29,7 @@ _ALIKE: Final = {  # fields, or beginnings of fields, that are the same for all 
     "split.": "makes the parts, and all candidates have the same parts: put it under [settings]",
     "compute.": "is how the machine works, and all candidates are computed alike: put it under [settings]",
     "data.classes": "makes another task, whose scores cannot be compared",
+    "data.categories": "is how answers are scored",
     "train.metrics": "is how answers are scored",
 }
 _TWO: Final = "noise is measured between seeds, so a ladder needs two at least (five are the habit)"

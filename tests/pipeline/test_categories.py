@@ -1,0 +1,68 @@
+"""data.categories in a run: scored beside the classes, in scores.json, the report and what `rung test` says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rung
+from rung.errors import RecipeError
+from rung.evaluate import predictions as answers
+from rung.evaluate.categories import in_categories, parse
+from rung.evaluate.metrics import score
+from tests.command import caller
+
+TEXT = "even=0,2,4,6,8; odd=1,3,5,7,9"
+TINY = {
+    "data.per_class": 20,
+    "train.batch_size": 64,
+    "train.epochs": 2,
+    "network.filters": [8],
+    "network.convolutions": 1,
+    "compute.threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> rung.Run:
+    return rung.train("digits", "digits", settings=TINY | {"data.categories": TEXT}, out=tmp_path_factory.mktemp("runs"), name="run")
+
+
+def test_scores_json_has_them_beside_the_fine_ones(run: rung.Run) -> None:
+    found = run.read_scores()["validation"]
+    predicted = answers.load(run.predictions("validation"))
+    assert len(found["confusion"]) == 10
+    assert found["categories"] == score(in_categories(predicted, parse(TEXT, predicted.classes))).to_json()
+    assert found["categories"]["classes"] == ["even", "odd"]
+    assert np.sum(found["categories"]["confusion"]) == found["images"]
+    assert run.read_scores()["train"]["categories"]["accuracy"]["low"] is not None
+
+
+def test_the_report_and_test_show_them(run: rung.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Balanced accuracy, by categories" in run.report.read_text()
+    code, out, _ = caller(monkeypatch, capsys)("test", str(run.folder))
+    assert code == 0
+    assert "By categories (even, odd), test: accuracy " in out
+    assert run.read_scores()["test"]["categories"]["images"] == run.read_scores()["test"]["images"]
+
+
+def test_training_is_on_the_classes(run: rung.Run, tmp_path: Path) -> None:
+    plain = rung.train("digits", "digits", settings=TINY, out=tmp_path)
+    assert plain.weights.read_bytes() == run.weights.read_bytes()
+    assert plain.read_scores()["validation"]["categories"] is None
+    assert "by categories" not in plain.report.read_text()
+
+
+def test_they_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"^data.categories leaves out '1', '3', '5', '7', '9'"):
+        rung.train("digits", "digits", settings=TINY | {"data.categories": "even=0,2,4,6,8"}, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_are_loaded_already_may_have_them() -> None:
+    from rung.pipeline.ready import ready
+
+    images = rung.load("digits", settings={"data.per_class": 5})
+    made = ready(images, "digits", {"data.categories": TEXT}, {}, None, lambda sentence: None, classes=None, size=None, grey=False)
+    assert made.categories is not None
+    assert made.categories.names == ("even", "odd")
