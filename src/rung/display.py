@@ -197,8 +197,12 @@ def readings(readings: Sequence[Reading]) -> None:
 
 def opening(opening: Opening) -> None:
     """Show the scores of a test part, and how often these test images have been looked at."""
+    from rung.reports.answers_findings import category_text
+
     scores = opening.scores.to_json()
     _output.print(f"test accuracy {percent(scores['accuracy'])}, macro F1 {percent(scores['macro_f1'])}; intervals: 95 %, over images")
+    if scores["categories"]:
+        _output.print(category_text("test", scores["categories"]), markup=False)
     again = " (this run had opened it before: the same scores again)" if opening.opened_before else ""
     _output.print(f"opening {opening.opening} of this test set{again}")
 
@@ -376,7 +380,7 @@ def replay(found: Replay, command: str) -> None:
         _print_texts(texts.table(found, ladder.name), bold=texts.KEPT)
     lines(["", texts.tally(found)])
     for one in found.judgements:
-        lines([f"- {one.verdict}: {texts.decision(one)}", f"  {one.sentence}"])
+        lines([f"- {one.verdict}: {texts.decision(found, one)}", f"  {one.sentence}"])
     lines(["", *(f"mistake: {one.name}: {one.text} {one.lesson}" for one in system.mistakes)])
     lines([*found.told, texts.progress(found, command)])
 

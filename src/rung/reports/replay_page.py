@@ -41,7 +41,7 @@ def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             *_environments(replay),
         ],
         "ladders": [_ladder(replay, ladder.name, ladder.title) for ladder in system.ladders],
-        "decisions": [_decision(one) for one in replay.judgements],
+        "decisions": [_decision(replay, one) for one in replay.judgements],
         "mistakes": [{"mistake": one, "lines": shown.get(one.name, ())} for one in system.mistakes],
     }
 
@@ -144,13 +144,13 @@ def _curves(row: Row) -> dict[str, Any] | None:
     return {"name": f"{row.step}: {row.candidate}", "runs": plural(len(row.scored), "run"), "panels": panels} if panels else None
 
 
-def _decision(one: Judgement) -> dict[str, Any]:
+def _decision(replay: Replay, one: Judgement) -> dict[str, Any]:
     return {
         "verdict": one.verdict,
         "kind": one.verdict.replace(" ", "-"),
         "ladder": one.decision.ladder,
         "step": one.decision.step,
         "kept": one.kept,
-        "said": one.decision.said,
+        "said": texts.said_of(replay, one),
         "sentence": one.sentence,
     }

@@ -111,12 +111,12 @@ def tally(replay: Replay) -> str:
     return f"Of {plural(len(found), 'decision')} of the author{at}: {each}." if found else "No decision of the author is there to be judged."
 
 
-def decision(one: Judgement) -> str:
-    """Return what the author decided and how he put it: "grey, CNN 3 filters: “[32, 64, 128]”: .."."""
-    said = f": {one.decision.said}" if one.decision.said else ""
-    return f"{one.decision.ladder}, {one.decision.step}: {quoted(one.kept)} was carried on{said}"
+def decision(replay: Replay, one: Judgement) -> str:
+    """Return what the author decided and how he put it: "grey, CNN 3 filters: “[32, 64, 128]” was carried on: .."."""
+    said = said_of(replay, one)
+    return f"{one.decision.ladder}, {one.decision.step}: {quoted(one.kept)} was carried on{f': {said}' if said else ''}"
 
 
-def noise(one: Judgement) -> str:
-    """Write by how much two single runs of one network differ: "up to 2.10 points", "" where it is not known."""
-    return "" if one.noise is None else f"{100 * one.noise:.2f}"
+def said_of(replay: Replay, one: Judgement) -> str:
+    """Return the author's reason; "" at the small budget, for it names his figures, which do not belong beside those of another budget."""
+    return one.decision.said if replay.budget == "whole" else ""

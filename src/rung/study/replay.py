@@ -78,8 +78,8 @@ class Estimate:
 class Row:
     """One row: what the author called it, what he reported of it, and what ran.
 
-    place: its name, its settings, and the seeds it is to have. same_as: the name of an earlier row that is the very same training, None where there is none.
-    runs: those that ended, by seed, of all rows that are the same training.
+    place: its name, its settings, and the seeds it is to have. reported: at the whole budget only. same_as: the name of an earlier row that is the very same
+    training, None where there is none. runs: those that ended, by seed, of all rows that are the same training.
     """
 
     place: Place
@@ -187,8 +187,9 @@ class Replay:
     def shown(self) -> tuple[Row, ...]:
         """The rows of a table: of the starts only the first of a ladder, stages, and those that the author reported."""
         first = {ladder: next(row.name for row in self.rows if row.ladder == ladder) for ladder in self.system.plans}
-        steps = {(ladder, step.name) for ladder, plan in self.system.plans.items() for step in plan.steps}
-        return tuple(row for row in self.rows if row.candidate != START or row.reported or row.name == first[row.ladder] or (row.ladder, row.step) not in steps)
+        starts = {(ladder, step.name, START) for ladder, plan in self.system.plans.items() for step in plan.steps}
+        left_out = starts - set(first.values()) - set(_reported(self.system))
+        return tuple(row for row in self.rows if row.name not in left_out)
 
     @property
     def trainings(self) -> tuple[tuple[Row, int], ...]:
@@ -234,13 +235,17 @@ def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: I
             runs.setdefault(keys[record.run], {}).setdefault(record.seed, record)
         elif record.name not in places or places[record.name].key(record.seed) != record.run:  # else its seed is not asked for
             stale.setdefault(record.run, record)
-    reported = {(one.ladder, one.step, one.candidate): one for one in system.reported}
+    reported = {} if budget == "small" else _reported(system)
     rows = []
     for place in wanted:
         found = runs.get(place.identity, {})
         mine = tuple(found[seed] for seed in place.seeds if seed in found)
         rows.append(Row(place, reported.get(place.name), place.first if place.first != place.name else None, mine))
     return Replay(system, budget, tuple(rows), told=(*told, *_left_out(list(stale.values()))))
+
+
+def _reported(system: System) -> dict[Name, Reported]:
+    return {(one.ladder, one.step, one.candidate): one for one in system.reported}
 
 
 def _left_out(stale: Sequence[RunRecord]) -> list[str]:

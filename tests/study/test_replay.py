@@ -1,0 +1,157 @@
+"""Rows with what ran of them, and what decisions are worth."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rung.study.decisions import judged
+from rung.study.replay import Budget, Judgement, Replay, RunRecord, replayed
+from rung.study.system import System, read_system
+from rung.study.system_rows import Place, places
+from tests.study.made_systems import SYSTEM, make_system, record
+
+Skill = Callable[[Place, int], float | None]
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return read_system(make_system(tmp_path))
+
+
+def ran(system: System, skill: Skill, budget: Budget = "whole", images: int = 500) -> Replay:
+    """Return the replay of a system whose rows have the accuracies that `skill` says; None: not run."""
+    wanted = places(system, budget == "small")
+    known = {place.identity: place for place in reversed(wanted)}.values()
+    made = [record(place, seed, value, images) for place in known for seed in place.seeds if (value := skill(place, seed)) is not None]
+    return judged(replayed(system, budget, wanted, made))
+
+
+def by_candidate(start: float, kept: float, spread: float = 0.004) -> Skill:
+    return lambda place, seed: {"start": start, "8-16": kept}.get(place.candidate, 0.8) + spread * (seed - 1)
+
+
+def filters(replay: Replay) -> Judgement:
+    return replay.judgements[0]
+
+
+def test_runs_stand_at_every_name_of_a_training(system: System) -> None:
+    found = ran(system, by_candidate(0.7, 0.9))
+    kept, again = found.row("base", "filters", "8-16"), found.row("base", "batch", "64")
+    assert (kept.same_as, again.same_as) == (None, kept.name)
+    assert [run.run for run in again.runs] == [run.run for run in kept.runs] == [kept.place.key(seed) for seed in (0, 1, 2)]
+    score, gap = kept.score(), kept.gap()
+    assert score is not None
+    assert gap is not None
+    assert (score.mean, score.seeds, gap.mean) == (pytest.approx(0.9), 3, pytest.approx(0.05))
+    assert score.low is not None
+    assert score.low < 0.9
+    assert len(found.trainings) == 3 * 5
+    assert (found.missing, found.hours_left()) == ((), 0)
+
+
+def test_starts_of_later_steps_are_left_out_of_tables(system: System) -> None:
+    names = [row.name[1:] for row in ran(system, by_candidate(0.7, 0.9)).shown]
+    assert names == [("filters", "start"), ("filters", "8"), ("filters", "8-16"), ("batch", "32"), ("batch", "64"), ("stage 2", "start")]
+
+
+def test_what_is_missing_and_how_long_it_takes(system: System) -> None:
+    found = ran(system, lambda place, seed: 0.9 if place.candidate == "8-16" else None)
+    assert len(found.missing) == 12
+    assert found.hours_left() == pytest.approx(12 * 36 / 3600)
+    assert ran(system, lambda place, seed: None).hours_left() is None
+
+
+def test_a_stale_record_is_left_out_and_said(system: System) -> None:
+    wanted = places(system)
+    good, old = record(wanted[0], 0, 0.9), replace(record(wanted[1], 0, 0.9), run="0" * 16)
+    unasked = record(wanted[0], 9, 0.9)
+    found = replayed(system, "whole", wanted, [good, old, unasked])
+    assert sum(len(row.runs) for row in found.rows) == 1
+    assert found.told == ("1 record of runs is left out, for the files now say something else to train: base, filters, 8.",)
+
+
+def test_a_small_figure_never_stands_beside_a_reported_one(system: System) -> None:
+    small = ran(system, by_candidate(0.7, 0.9), "small")
+    assert all(row.reported is None for row in small.rows)
+    assert "92.3" not in json.dumps([row for row in small.to_json()["rows"]])
+    assert all("reported" not in one.sentence and one.sentence.startswith("At the small budget: ") for one in small.judgements)
+    assert "92.3" in json.dumps(ran(system, by_candidate(0.7, 0.9)).to_json()["rows"])
+
+
+@pytest.mark.parametrize(
+    ("start", "kept", "verdict", "sentence"),
+    [
+        (0.70, 0.90, "confirmed", "“8-16” is better than “start” by 20.00 points ("),
+        (0.90, 0.70, "wrong", "“start” is better than “8-16”, which was carried on, by 20.00 points ("),
+    ],
+)
+def test_differences_that_are_seen(system: System, start: float, kept: float, verdict: str, sentence: str) -> None:
+    found = filters(ran(system, by_candidate(start, kept)))
+    assert (found.verdict, found.kept, found.over) == (verdict, "8-16", ("start",))
+    assert found.sentence.startswith(sentence)
+    assert found.differences[0].level == pytest.approx(1 - 0.05 / 2), "two decisions share the error"
+
+
+def test_what_was_reported_is_held_against_the_noise(system: System) -> None:
+    """2.20 points were reported; single runs differ by more where seeds spread by 3 points, and by less where they spread by 0.2."""
+    noisy = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.805}.get(place.candidate, 0.8) + 0.03 * (seed - 1)))
+    assert (noisy.verdict, noisy.acted_on) == ("in the noise", pytest.approx(0.022))
+    assert noisy.noise == pytest.approx(1.96 * 2**0.5 * 0.03, rel=0.01)
+    assert noisy.sentence.startswith("The author reported 2.20 points more for “8-16” than for “start”, and two single runs of one network differ by up to 8.")
+    quiet = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.804}.get(place.candidate, 0.8) + 0.002 * (seed - 1)))
+    assert (quiet.verdict, quiet.acted_on) == ("cannot tell", pytest.approx(0.022))
+    assert "; the author reported +2.20 points against “start”." in quiet.sentence
+
+
+def test_at_the_small_budget_the_measured_difference_is_held_against_the_noise(system: System) -> None:
+    found = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.81}.get(place.candidate, 0.8) + 0.03 * seed, "small"))
+    assert (found.verdict, found.acted_on) == ("in the noise", pytest.approx(0.01))
+    assert "“8-16” and “start” lie 1.00 point apart" in found.sentence
+
+
+@pytest.mark.parametrize(("seeds", "names"), [(0, "“8-16” and “start” have"), (1, "“8-16” and “start” have")])
+def test_too_few_seeds_tell_nothing(system: System, seeds: int, names: str) -> None:
+    found = filters(ran(system, lambda place, seed: 0.9 if seed < seeds else None))
+    assert found.verdict == "cannot tell"
+    assert found.sentence == f"Two seeds of each are needed, and {names} fewer so far."
+
+
+def test_one_that_is_better_is_enough_to_be_wrong(system: System) -> None:
+    """The others of the second step: one is much better, one has not run."""
+    found = ran(system, lambda place, seed: {"32": 0.95, "8-16": 0.7}.get(place.candidate)).judgements[1]
+    assert (found.verdict, found.kept, found.over) == ("wrong", "start", ("32",))
+    assert found.sentence.endswith("“64” is the same training as “start” under another name.")
+
+
+def test_a_decision_between_two_names_of_one_training_is_chance(tmp_path: Path) -> None:
+    system = read_system(make_system(tmp_path, SYSTEM.replace('step = "batch"\n[[stage]]', 'step = "batch"\nover = ["64"]\n[[stage]]')))
+    found = ran(system, by_candidate(0.7, 0.9)).judgements[1]
+    assert (found.verdict, found.over) == ("in the noise", ())
+    assert found.sentence == "“start” and “64” are the same training under other names: what the author saw between them is chance."
+
+
+def test_what_diverges_is_worse(system: System) -> None:
+    wanted = places(system)
+    start, _, kept = wanted[:3]
+    lost = [RunRecord(*start.name, seed=seed, recipe="", settings={}, run=start.key(seed), failed="the loss is not finite") for seed in (0, 1, 2)]
+    found = judged(replayed(system, "whole", wanted, [*lost, *(record(kept, seed, 0.8 + seed / 100) for seed in (0, 1, 2))])).judgements[0]
+    assert found.verdict == "confirmed"
+    assert found.sentence == "“8-16” is the only one that does not diverge. “start” diverged with every seed."
+
+
+def test_rows_that_answered_other_images_are_compared_over_seeds(system: System) -> None:
+    wanted = places(system)
+    sizes = {"start": 400, "8-16": 500}
+    made: Sequence[RunRecord] = [record(place, seed, 0.7 + 0.2 * (size == 500) + seed / 500, size) for place in wanted[:3:2] for seed in range(3) for size in [sizes[place.candidate]]]  # fmt: skip  # noqa: E501
+    found = judged(replayed(system, "whole", wanted, made)).judgements[0]
+    assert (found.verdict, found.differences[0].covers) == ("confirmed", "seeds")
+
+
+def test_the_record_is_plain_json(system: System) -> None:
+    found = json.loads(json.dumps(ran(system, by_candidate(0.7, 0.9)).to_json()))
+    assert (found["system"], found["budget"], found["trainings"], found["missing"]) == ("tiny", "whole", 15, 0)
+    assert found["rows"][2]["reported"] == {"parameters": 4466, "accuracy": 92.3, "macro_f1": None, "note": "one run"}
+    assert found["decisions"][0]["verdict"] == "confirmed"
