@@ -144,3 +144,11 @@ def test_a_candidate_is_known_by_the_weights_it_begins_from(root: Path, tmp_path
     fresh, first, copy, second = (candidates.resolve(TINY | ({"network.start": str(place)} if place else {})).identity for place in places)
     assert first == copy
     assert len({fresh, first, second}) == 3
+
+
+@pytest.mark.parametrize("average", ["probabilities", "weights"])
+def test_runs_that_began_from_others_can_be_averaged_and_tested(root: Path, tmp_path: Path, average: Any) -> None:
+    runs = [shutil.copytree(root / name, tmp_path / name) for name in ("first", "second")]
+    made = rung.ensemble(runs, average=average, out=tmp_path, name="mean")
+    assert rung.load_recipe(made.recipe).network.start == ""
+    assert workbench.test(made, out=tmp_path).scores.images > 0
