@@ -171,3 +171,10 @@ def test_the_own_rule_of_the_cnn_ladder_decides_its_steps() -> None:
     plan, path = read_plan(SYSTEMS / "cnn_ladder" / "by-rule.toml"), system("cnn_ladder").plans["grey"]
     assert (plan.rule, plan.recipe, plan.data, plan.seeds) == ("score_gap_size", path.recipe, path.data, path.seeds)
     assert [(step.name, step.choices, step.keep) for step in plan.steps] == [(step.name, step.choices, "") for step in path.steps]
+
+
+def test_the_categories_of_the_omnivores_are_scored_or_learned() -> None:
+    ladders = {ladder: {recipe_of(place).data for place in rows("omnivores").values() if place.ladder == ladder} for ladder in ("species", "categories")}
+    both = "herbivore=camel,cattle,elephant,kangaroo; omnivore=chimpanzee"
+    assert [(data.categories, data.classes) for data in ladders["species"]] == [(both, None)]
+    assert [(data.categories, data.classes) for data in ladders["categories"]] == [(None, both)]
