@@ -13,12 +13,13 @@ from rung.reports import notebook_demonstration
 from rung.reports.notebook_blocks import Layers, curves_of, estimate_text, key_of
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, table_text, words
 from rung.study.amounts import signed_text
-from rung.study.plan import START, shown
+from rung.study.plan import shown
 from rung.study.question import Question, questions_of
 from rung.study.replay import Judgement, Replay, Row
 from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
 
 _DRAWING: Final = ("draw_network", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds")
+_REPORTED: Final = {"accuracy": "reported: accuracy, test", "macro_f1": "reported: macro F1, test"}
 _AXIS: Final = "accuracy on validation (%)"
 _VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
 
@@ -183,9 +184,9 @@ def _comparison(replay: Replay, ladder: str, step: str) -> Iterator[Cell]:
 
 def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
     """Return rows as a table; steps: name the step of each in place of what it changes."""
-    whole = replay.budget == "whole" and any(row.reported for row in rows)
+    metrics = [metric for metric in _REPORTED if replay.budget == "whole" and any(getattr(row.reported, metric, None) is not None for row in rows)]
     headings = ["row", "step" if steps else "what it changes", "parameters", "seeds", "accuracy, validation", "macro F1", "train − validation", "epochs"]
-    reported = ["reported: accuracy, test", "reported: macro F1, test"] if whole else []
+    reported = [_REPORTED[metric] for metric in metrics]
     base = rows[0].place.settings
     lines = []
     for row in rows:
@@ -200,7 +201,7 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
                 "–" if macro is None else f"{macro.mean:.3f}",
                 "–" if gap is None else signed_text(gap.mean, True),
                 "–" if row.epochs is None else f"{row.epochs:.0f}",
-                *([_reported(row, "accuracy"), _reported(row, "macro_f1")] if whole else []),
+                *(_reported(row, metric) for metric in metrics),
             ]
         )
     return table_text([*headings, *reported], lines, [*headings[2:], *reported])
@@ -224,7 +225,8 @@ def _answer(replay: Replay, ladder: str, step: str, rows: Sequence[Row]) -> Iter
 
 def _order(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the rows that ran by their mean, the highest first; whether they differ is the referee's to say."""
-    found = [(row, score) for row in rows if row.same_as is None or row.same_as not in {one.name for one in rows} if (score := row.score()) is not None]
+    once = {row.place.identity: row for row in reversed(rows)}.values()
+    found = [(row, score) for row in once if (score := row.score()) is not None]
     if len(found) > 1:
         found.sort(key=lambda pair: -pair[1].mean)
         each = listing([f"{quoted(row.candidate)} {percent(score.mean)}" for row, score in found])
@@ -237,7 +239,8 @@ def _order(rows: Sequence[Row]) -> Iterator[str]:
 
 def _first_epoch(rows: Sequence[Row]) -> Iterator[str]:
     """Yield how far each row is after its first epoch: what learns too slowly, or not at all, is seen there."""
-    of = {row.candidate: [run.curves["validation_accuracy"][0] for run in row.scored if run.curves.get("validation_accuracy")] for row in rows}
+    once = reversed({row.place.identity: row for row in reversed(rows)}.values())
+    of = {row.candidate: [run.curves["validation_accuracy"][0] for run in row.scored if run.curves.get("validation_accuracy")] for row in once}
     found = [f"{quoted(name)} {percent(float(np.mean(values)))}" for name, values in of.items() if values]
     if len(found) > 1:
         yield f"After the first epoch: {listing(found)}."
@@ -254,10 +257,11 @@ def _unlearned(rows: Sequence[Row]) -> Iterator[str]:
 
 def _same(rows: Sequence[Row]) -> Iterator[str]:
     """Yield which rows of a step are one training under two names."""
-    names = {row.name for row in rows}
+    once = {row.place.identity: row for row in reversed(rows)}
     for row in rows:
-        if row.same_as in names and row.same_as is not None and row.candidate != START:
-            yield f"{quoted(row.candidate)} is the same training as {quoted(row.same_as[2])}, under another name."
+        first = once[row.place.identity]
+        if first is not row:
+            yield f"{quoted(row.candidate)} is the same training as {quoted(first.candidate)}, under another name."
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[str]:
