@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tomllib
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,7 +135,7 @@ def read(path: Path) -> list[RunRecord]:
         with np.load(_arrays(path), allow_pickle=False) as stored:
             arrays = dict(stored)
         return [_record(dict(row), arrays) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError, TypeError, IndexError) as error:
         raise RunError(f"{_lines(path)} or the .npz file beside it is damaged ({error}): take both from the package again") from None
 
 

@@ -1,0 +1,179 @@
+"""A replay that really trains a little: followed, stopped, gone on with, kept as records, shown."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import rung
+from benchmarks.replays import pack
+from rung import replays
+from rung.errors import RecipeError, RunError
+from rung.replays import records
+from rung.reports import replay_page, replay_text
+from rung.store.run import Run
+from rung.study.decisions import judged
+from rung.study.replay import Replay, replayed
+from rung.study.system_rows import places
+from tests.command import caller
+from tests.study.made_systems import make_system, record
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a system and of its runs, one seed of which was trained at the small budget."""
+    folder = tmp_path_factory.mktemp("replay")
+    make_system(folder)
+    replays.replay(folder / "tiny", small=True, seeds=1, minutes=5, workers=1, out=folder / "runs")
+    return folder
+
+
+def known(place: Path, **arguments: Any) -> Replay:
+    return replays.replay(place / "tiny", **{"small": True, "seeds": 1, "out": place / "runs", **arguments})
+
+
+def test_every_row_is_trained_once_and_stages_begin_from_weights(place: Path) -> None:
+    found = known(place)
+    assert (len(found.trainings), found.missing) == (5, ())
+    assert len(list((place / "runs" / "replay-tiny-small" / "runs").glob("*/report.html"))) == 5
+    row = found.row("base", "stage 2")
+    assert row.place.after is not None
+    assert row.runs[0].run != row.place.after.key(0)
+    assert "network.start" not in row.runs[0].settings, "a record holds no path"
+    assert found.row("base", "batch", "64").runs[0].run == found.row("base", "filters", "8-16").runs[0].run
+
+
+def test_a_second_sitting_trains_nothing_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rung.replays import follow
+
+    monkeypatch.setattr(follow, "train", lambda *a, **k: pytest.fail("nothing is missing"))
+    assert known(place, minutes=1).missing == ()
+
+
+def test_records_come_back_as_they_were_written(place: Path, tmp_path: Path) -> None:
+    system = replays.system(place / "tiny")
+    wanted = places(system, small=True, seeds=1)
+    made = records.found(place / "runs" / "replay-tiny-small" / "runs", wanted)
+    records.write(tmp_path / "tiny", made)
+    again = records.read(tmp_path / "tiny")
+    assert len(again) == 5
+    for one, other in zip(made, again, strict=True):
+        for name in one.__dataclass_fields__:
+            if name in ("answers", "labels"):
+                assert all(np.array_equal(getattr(one, name)[part], getattr(other, name)[part]) for part in ("validation",))
+                assert getattr(other, name)["validation"].dtype == np.uint8
+            else:
+                assert getattr(one, name) == getattr(other, name), name
+        accuracy = float((other.answers["validation"] == other.labels["validation"]).mean())
+        assert accuracy == pytest.approx(other.value("validation", "accuracy") or 0, abs=1e-5)
+    before = (tmp_path / "tiny.jsonl").read_bytes(), (tmp_path / "tiny.npz").read_bytes()
+    records.write(tmp_path / "tiny", made)
+    assert ((tmp_path / "tiny.jsonl").read_bytes(), (tmp_path / "tiny.npz").read_bytes()) == before
+    assert str(place).encode() not in before[0], "no path of a machine"
+    (tmp_path / "tiny.npz").write_bytes(b"")
+    with pytest.raises(RunError, match=r"tiny.jsonl or the .npz file beside it is damaged"):
+        records.read(tmp_path / "tiny")
+
+
+def test_packing_keeps_what_was_shipped_and_drops_what_is_stale(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "system", lambda name: read)
+    read = replays.known.read_system(place / "tiny")
+    wanted = places(read, small=True)
+    records.write(tmp_path / "tiny-small", [record(wanted[0], 1, 0.9), record(wanted[1], 0, 0.9, run="0" * 16)])
+    kept = pack(place / "runs" / "replay-tiny-small", shipped=tmp_path)
+    assert [(one.candidate, one.seed) for one in kept] == [("start", 0), ("8", 0), ("8-16", 0), ("32", 0), ("start", 0), ("start", 1)]
+
+
+def test_a_sitting_that_ends_by_the_clock_says_what_is_left_and_the_next_goes_on(tmp_path: Path) -> None:
+    made = make_system(tmp_path)
+    found = replays.replay(made, small=True, minutes=0.001, workers=1, out=tmp_path)
+    assert len(found.missing) == len(found.trainings) == 10
+    said = replay_text.progress(found, "rung replay ./tiny --small")
+    assert said == "0 of 10 trainings are there; 10 are left. `rung replay ./tiny --small --minutes 60` trains for an hour, and goes on where it was."
+    wanted = places(found.system, small=True)
+    some = judged(replayed(found.system, "small", wanted, [record(wanted[0], 0, 0.9, seconds=1800.0)]))
+    assert "1 of 10 trainings are there; 9 are left, about 4 h one after the other by what those there took." in replay_text.progress(some, "x")
+
+
+def test_the_test_part_stays_sealed_until_every_row_has_run(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"10 of 10 trainings are still to come: the test part stays sealed until every row has run"):
+        replays.replay(place / "tiny", small=True, test=True, out=tmp_path)
+    found = known(place, test=True)
+    opened = {row.name[1:] for row in found.rows if row.score("test")}
+    assert opened == {("filters", "start"), ("stage 2", "start")}
+    assert Run(place / "runs" / "replay-tiny-small" / "runs" / found.rows[0].runs[0].run).opening.exists()
+    assert "test (%)" in replay_text.table(found, "base").headings
+
+
+def test_the_table_and_the_page_are_whole(place: Path) -> None:
+    found = known(place, page=place / "tiny.html")
+    text = (place / "tiny.html").read_text()
+    for words in ("small budget", "Pixels in another order.", "same network as filters: 8-16", "Training curves", "carried on"):
+        assert words in text
+    assert "92.3" not in text, "a reported figure on the page of the small budget"
+    assert replay_text.REPORTED not in replay_text.table(found, "base").headings
+    wanted = places(found.system)
+    made = [record(place, seed, 0.9 + seed / 100) for place in wanted[:3] for seed in range(3)]
+    whole = judged(replayed(found.system, "whole", wanted, made))
+    page = replay_page.render(whole, {"scrambled": ["wrong: 72 %"]})
+    assert page == replay_page.render(whole, {"scrambled": ["wrong: 72 %"]})
+    for words in ("92.30", "wrong: 72 %", "not run", "3 seeds"):
+        assert words in page
+    cells = dict(zip(replay_text.table(whole, "base").headings, replay_text.table(whole, "base").rows[2], strict=True))
+    assert (cells[replay_text.REPORTED], cells["seeds"], cells["validation (%)"], cells["remark"]) == ("92.30", "3", "91.00", "carried on")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "cnn_lader"}, r"there is no system 'cnn_lader': did you mean 'cnn_ladder'\?"),
+        ({"name": "nothing-like-it"}, r"there is no system 'nothing-like-it': known: backprop, cnn_ladder, model_s, omnivores, all"),
+        ({"name": "."}, r"\. is no system: it holds no system.toml"),
+        ({"minutes": 0}, r"minutes = 0: give how long this sitting may train, above 0"),
+        ({"minutes": float("nan")}, r"minutes = nan: give how long"),
+        ({"minutes": "ten"}, r"rung.replay: minutes is 'ten' \(str\): expected a number of minutes"),
+        ({"seeds": 0}, r"seeds = 0: give how many seeds each row is to have, 1 or more"),
+        ({"seeds": [1]}, r"rung.replay: seeds is \[1\] \(list\): expected how many seeds each row has"),
+        ({"name": 3}, r"rung.replay: name is 3 \(int\): expected the name of a system"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=message):
+        rung.replay(**{"name": "backprop", "out": tmp_path, **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+_LOOK = """
+import sys
+from rung import cli
+sys.argv = ["rung", "replay", "all", "--json", "--out", sys.argv[1]]
+try:
+    cli.main()
+finally:
+    assert "torch" not in sys.modules
+"""
+
+
+def test_the_command_knows_all_systems_without_torch(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _LOOK, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["system"] for one in found] == list(rung.systems()) == ["backprop", "cnn_ladder", "model_s", "omnivores"]
+    assert not list(tmp_path.iterdir()), "a look made a folder"
+
+
+def test_the_command_shows_and_refuses(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = caller(monkeypatch, capsys)
+    said = command("replay", place / "tiny", "--small", "--seeds", "1", "--out", place / "runs")
+    assert said.code == 0
+    tally = "Of 2 decisions of the author at the small budget: 2 cannot tell."
+    for words in ("the ladder", "same network as filters: 8-16", tally, "All 5 trainings are there."):
+        assert words in said.out
+    assert "92.3" not in said.out
+    assert command("replay", "cnn_ladder", "--minutes", "-1").err.startswith("rung: minutes = -1: give how long")
