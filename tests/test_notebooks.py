@@ -93,3 +93,9 @@ def test_code_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NotebookClient, "execute", fails)
     with pytest.raises(RunError, match=r"could not be run \(Kernel died before replying to kernel_info\): try again"):
         notebooks.executed([Cell("code", "1")])
+
+
+def test_a_system_has_a_notebook_by_its_name(not_executed: None, tmp_path: Path) -> None:
+    assert rung.notebook("backprop", small=True, out=tmp_path) == tmp_path / "replay-backprop-small" / "notebook.ipynb"
+    with pytest.raises(RunError, match="small is for a system, which has a small budget: nothing is none"):
+        rung.notebook("nothing", small=True, out=tmp_path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,30 +99,33 @@ def _of_system(what: str | Path, small: bool, root: Path) -> tuple[Path, list[Ce
     from rung.reports import notebook_replay
 
     found = replays.replay(what, small=small, out=root)
-    return root / f"replay-{file_name(found.system.name, small)}", notebook_replay.cells(found, layers_of)
+    folder = root / f"replay-{file_name(found.system.name, small)}"
+    called = replace(found.system, name=shlex.quote(str(what)))  # as the commands in the notebook call it
+    return folder, notebook_replay.cells(replace(found, system=called), layers_of)
 
 
 def layers_of(row: Row) -> Sequence[LayerRow]:
-    """Return the layers of a row's network, built with start weights; none where nothing tells how many classes its data have."""
+    """Return the layers of a row's network, built with start weights; none where the data's name does not tell what images it sees."""
     from rung.explain.architecture import layers
     from rung.models.build import build
     from rung.reports.notebook_blocks import recipe_of
 
-    recipe, classes = recipe_of(row), next((len(run.classes) for run in row.scored if run.classes), None) or _classes(row)
-    if classes is None or recipe.network.kind == "own":
+    recipe, known = recipe_of(row), _images_of(row)
+    if known is None or recipe.network.kind == "own":
         return []
-    channels = 1 if recipe.pixels.colour == "grey" else 3
-    size = recipe.augment.crop or (recipe.pixels.size if isinstance(recipe.pixels.size, int) else 32)
-    return layers(build(recipe.network, classes=classes, channels=channels, size=size, seed=recipe.seed), channels, size)
+    classes, channels, size = known
+    channels = 1 if recipe.pixels.colour == "grey" else channels
+    size = recipe.augment.crop or (recipe.pixels.size if isinstance(recipe.pixels.size, int) else size)
+    found = layers(build(recipe.network, classes=classes, channels=channels, size=size, seed=recipe.seed), channels, size)
+    return found if row.parameters in (None, sum(layer.parameters for layer in found)) else []
 
 
-def _classes(row: Row) -> int | None:
-    """Return how many classes a row's data have, by their name alone."""
+def _images_of(row: Row) -> tuple[int, int, int] | None:
+    """Return classes, channels and pixels a side of a row's images by the name of its data."""
+    source = row.place.data[0] if len(row.place.data) == 1 else ""
+    known = (5, 3, 32) if source.startswith("cifar100:") else {"cifar10": (10, 3, 32), "cifar100": (100, 3, 32), "digits": (10, 1, 8)}.get(source)
     merged = row.place.settings.get("data.classes")
-    if merged:
-        return len(str(merged).split(";"))
-    (source,) = row.place.data if len(row.place.data) == 1 else ("",)
-    return 5 if source.startswith("cifar100:") else {"cifar10": 10, "cifar100": 100}.get(source)
+    return (len(str(merged).split(";")), *known[1:]) if known and merged else known
 
 
 def executed(cells: Sequence[Cell]) -> str:

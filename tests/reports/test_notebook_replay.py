@@ -240,7 +240,10 @@ def test_the_network_of_a_row_is_built_from_its_recipe() -> None:
     assert notebooks.layers_of(animals.row("categories", "balance"))[-1].output == (2,)
 
 
-def test_of_data_that_nothing_is_known_of_there_is_no_picture(small_system: Callable[[str], System]) -> None:
-    found = replay_of(small_system(QUESTION), {})
-    assert notebooks.layers_of(found.row("net", "width")) == []
-    assert isinstance(notebook_replay.cells(found, notebooks.layers_of)[0], Cell)
+def test_where_the_built_network_is_not_the_one_that_ran_there_is_no_picture(small_system: Callable[[str], System]) -> None:
+    waiting = replay_of(small_system(QUESTION), {}).row("net", "width")
+    assert notebooks.layers_of(waiting)[0].output == (1, 8, 8)
+    ran = replay_of(small_system(QUESTION), {"start": 0.6}).row("net", "width")
+    assert ran.parameters == 1234
+    assert notebooks.layers_of(ran) == []
+    assert isinstance(notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.6}), notebooks.layers_of)[0], Cell)
