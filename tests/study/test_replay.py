@@ -11,7 +11,7 @@ from rung.study.decisions import judged
 from rung.study.replay import Budget, Judgement, Replay, RunRecord, replayed
 from rung.study.system import System, read_system
 from rung.study.system_rows import Place, places
-from tests.study.made_systems import SYSTEM, make_system, record
+from tests.study.made_systems import LADDER, SYSTEM, make_system, record
 
 Skill = Callable[[Place, int], float | None]
 
@@ -131,6 +131,15 @@ def test_a_decision_between_two_names_of_one_training_is_chance(tmp_path: Path) 
     found = ran(system, by_candidate(0.7, 0.9)).judgements[1]
     assert (found.verdict, found.over) == ("in the noise", ())
     assert found.sentence == "“start” and “64” are the same training under other names: what the author saw between them is chance."
+
+
+def test_what_the_small_budget_makes_the_same_is_not_taken_for_chance(tmp_path: Path) -> None:
+    epochs = LADDER.replace('field = "train.batch_size"\ncandidates = [32, 64]', 'field = "train.epochs"\ncandidates = [40]')
+    system = read_system(make_system(tmp_path, ladder=epochs))
+    found = ran(system, by_candidate(0.7, 0.9), "small").judgements[1]
+    assert found.verdict == "cannot tell"
+    assert found.sentence == "At the small budget: “start” and “40” are the same training there, and not at the whole one."
+    assert "same training" not in ran(system, by_candidate(0.7, 0.9)).judgements[1].sentence
 
 
 def test_what_diverges_is_worse(system: System) -> None:

@@ -15,6 +15,7 @@ from rung.study.plan import START
 from rung.study.referee import Difference, compared, described, pooled
 from rung.study.replay import Answers, Judgement, Replay, Row, Verdict
 from rung.study.system import Decision, Reported, kept_of
+from rung.study.system_rows import places
 from rung.words import listing, plural, quoted
 
 ERROR: Final = 0.05  # of all decisions of a system together
@@ -32,6 +33,7 @@ def judged(replay: Replay) -> Replay:
 class _Case:
     """One decision with what is known. others: the rows that kept was preferred to, those that are the same training apart (`same`).
 
+    cut: rows that the settings of the small budget make the same training, which they are not at the whole one.
     differences: other minus kept, of those that can be compared; diverged: others of which every run did.
     """
 
@@ -40,6 +42,7 @@ class _Case:
     kept: Row
     others: tuple[Row, ...]
     same: tuple[Row, ...]
+    cut: tuple[Row, ...]
     differences: tuple[Difference, ...]
     diverged: tuple[str, ...]
     noise: float | None
@@ -55,11 +58,11 @@ class _Case:
     def verdict(self) -> Verdict:
         if any(found.low > 0 for found in self.differences):
             return "wrong"
-        if not self.others and self.same:
-            return "in the noise"
+        if not self.others:
+            return "in the noise" if self.same else "cannot tell"
         if self.waiting:
             return "cannot tell"
-        if self.others and all(found.high < 0 for found in self.differences):
+        if all(found.high < 0 for found in self.differences):
             return "confirmed"
         near = self.noise is not None and self.acted_on is not None and abs(self.acted_on) < self.noise
         return "in the noise" if near else "cannot tell"
@@ -89,6 +92,9 @@ def _case(replay: Replay, decision: Decision, error: float) -> _Case:
     over = [row for row in over if row.candidate != START or row.place.identity != kept.place.identity]
     others = tuple(row for row in over if row.place.identity != kept.place.identity)
     small = replay.budget == "small"
+    alike = tuple(row for row in over if row.place.identity == kept.place.identity)
+    whole = {place.name: place.identity for place in places(replay.system)} if small and alike else {}
+    cut = tuple(row for row in alike if whole.get(row.name) != whole.get(kept.name))
     metric = "accuracy" if small else _acted_metric(replay, kept, over)
     against, acted_on = _measured_difference(kept, others) if small else _reported_difference(replay, kept, over, metric)
     return _Case(
@@ -96,7 +102,8 @@ def _case(replay: Replay, decision: Decision, error: float) -> _Case:
         decision=decision,
         kept=kept,
         others=others,
-        same=tuple(row for row in over if row.place.identity == kept.place.identity),
+        same=tuple(row for row in alike if row not in cut),
+        cut=cut,
         differences=_differences(kept, others, error / max(1, len(others))),
         diverged=tuple(row.candidate for row in others if row.runs and not row.scored),
         noise=_noise([kept, *others], metric),
@@ -223,6 +230,10 @@ def _in_the_noise(case: _Case) -> str:
 
 
 def _cannot_tell(case: _Case) -> str:
+    if not case.others and case.cut:
+        return (
+            f"{quoted(case.kept.candidate)} and {listing([quoted(row.candidate) for row in case.cut])} are the same training there, and not at the whole one."
+        )
     if case.waiting:
         few = listing([quoted(name) for name in case.waiting[:3]]) + (f" and {len(case.waiting) - 3} more" if len(case.waiting) > 3 else "")
         return f"two seeds of each are needed, and {few} {'has' if len(case.waiting) == 1 else 'have'} fewer so far."
