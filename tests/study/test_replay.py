@@ -62,6 +62,8 @@ def test_what_is_missing_and_how_long_it_takes(system: System) -> None:
     assert len(found.missing) == 12
     assert found.hours_left() == pytest.approx(12 * 36 / 3600)
     assert ran(system, lambda place, seed: None).hours_left() is None
+    costs = {row.place.identity: 10.0 if row.candidate == "8-16" else 20.0 for row in found.rows if row.same_as is None}
+    assert replace(found, costs=costs).hours_left() == pytest.approx(2 * 12 * 36 / 3600), "the rest costs twice as much each"
 
 
 def test_a_stale_record_is_left_out_and_said(system: System) -> None:

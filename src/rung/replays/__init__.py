@@ -69,8 +69,7 @@ def replay(
         from rung.replays import mistakes
         from rung.reports import replay_page
 
-        shown = {one.name: one.lines() for one in mistakes.shown(found.name)}
-        place.write_page(Path(page), replay_page.render(known, shown))
+        place.write_page(Path(page), replay_page.render(known, mistakes.told(found.name)))
     return known
 
 
@@ -98,4 +97,4 @@ def _known(found: System, small: bool, seeds: int | None, folder: Path, own: boo
     wanted = places(found, small, seeds)
     brought = [] if own or found.name not in systems() else records.shipped(found.name, small)
     mine = records.found(folder / RUNS, wanted, [record.run for record in brought])
-    return judged(replayed(found, "small" if small else "whole", wanted, [*mine, *brought]))
+    return judged(replayed(found, "small" if small else "whole", wanted, [*mine, *brought], records.read_costs(folder)))

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rung.errors import RecipeError
 from rung.pipeline.candidates import Candidates
+from rung.replays.records import COSTS, read_costs
+from rung.store import atomic
 from rung.store.run import Run
 from rung.studies import Task, held, train_job
 from rung.study import ended
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from rung.pipeline.prepare import Progress
 
 Wanted = tuple[Place, int]
+_EPOCHS: Final = 50  # longer trainings mostly stop early, and those of one system that do not are equally long
 
 
 def train(
@@ -44,6 +47,7 @@ def train(
     with held(folder) as runs:
         missing = list(_needed([(row.place, seed) for row, seed in replay.missing], runs))
         costs = _costs({place.identity: place for place, _ in missing}.values(), progress)
+        atomic.write_json(folder / COSTS, read_costs(folder) | costs)
         tasks = {place.key(seed): Task(place.data, place.recipe, runs) for place, seed in missing}
         with Executor(partial(train_row, tasks), workers) as executor:
             for batch in _batches(missing, costs):
@@ -72,7 +76,7 @@ def _needed(missing: Sequence[Wanted], runs: Path) -> Iterator[Wanted]:
 
 
 def _costs(places: Iterable[Place], progress: Progress | None) -> dict[str, float]:
-    """Return about what the training of each row costs, by its identity: operations of one image, times epochs. Raises where one cannot be trained."""
+    """Return about what the training of each row costs beside others, by its identity: operations of an image and epochs. Raises where it cannot be trained."""
     studies: dict[tuple[str, tuple[str, ...]], Candidates] = {}
     costs = {}
     for place in places:
@@ -81,7 +85,7 @@ def _costs(places: Iterable[Place], progress: Progress | None) -> dict[str, floa
             found = candidates.resolve(place.settings)
         except RecipeError as error:
             raise RecipeError(f"{row_name(place.name)}: {error}") from None
-        costs[place.identity] = float(found.flops * found.epochs)
+        costs[place.identity] = float(found.flops * min(found.epochs, _EPOCHS))
     return costs
 
 

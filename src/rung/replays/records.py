@@ -24,6 +24,7 @@ from rung.study import ended
 from rung.study.replay import Answers, RunRecord
 from rung.study.system_rows import Place
 
+COSTS: Final = "costs.json"  # in a replay's folder: about what each training costs beside others
 SHIPPED: Final = Path(__file__).parent / "records"
 _CURVES: Final = ("learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 _FACTS: Final = ("rung", "torch", "python", "processor", "capability", "threads", "device", "device_name")
@@ -92,6 +93,11 @@ def _environment(run: Run) -> dict[str, Any]:
     precision = tomllib.loads(run.read_recipe()).get("compute", {}).get("precision")
     day = datetime.fromtimestamp(run.recipe.stat().st_mtime, UTC).strftime("%Y-%m-%d")
     return {**{name: facts[name] for name in _FACTS if facts.get(name) is not None}, "precision": precision, "date": day}
+
+
+def read_costs(folder: Path) -> dict[str, float]:
+    """Return about what each training costs beside others, by the identity of its row, as far as that was found out in a replay's folder."""
+    return dict(atomic.read_json(folder / COSTS)) if atomic.exists(folder / COSTS) else {}
 
 
 def file_name(system: str, small: bool) -> str:

@@ -171,13 +171,18 @@ class Judgement:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """A system as far as it was replayed. budget: "whole", or "small": other data and epochs, whose scores never stand beside what was reported."""
+    """A system as far as it was replayed.
+
+    budget: "whole", or "small": other data and epochs, whose scores never stand beside what was reported. costs: about what a training of a row costs beside
+    others, by its identity, as far as that is known.
+    """
 
     system: System
     budget: Budget
     rows: tuple[Row, ...]
     judgements: tuple[Judgement, ...] = ()
     told: tuple[str, ...] = ()
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     def row(self, ladder: str, step: str, candidate: str = START) -> Row:
         """Return a row by its name; the starts that a table leaves out are there too. Raises StopIteration for one there is not."""
@@ -203,11 +208,14 @@ class Replay:
 
     def hours_left(self) -> float | None:
         """Return about how many hours of training are left, one after the other, by what runs took; None where nothing ran."""
-        known = {row.name: row.seconds for row in self.rows if row.same_as is None and row.seconds is not None}
+        known = {row.place.identity: row.seconds for row in self.rows if row.seconds is not None}
         if not known:
             return None
         usual = sum(known.values()) / len(known)
-        return sum(known.get(row.name, usual) for row, _ in self.missing) / 3600
+        priced = {identity: cost for identity in known if (cost := self.costs.get(identity))}
+        rate = sum(known[identity] for identity in priced) / sum(priced.values()) if priced else 0.0
+        guessed = {row.place.identity: self.costs.get(row.place.identity, 0.0) * rate or usual for row in self.rows}
+        return sum({**guessed, **known}[row.place.identity] for row, _ in self.missing) / 3600
 
     def to_json(self) -> dict[str, Any]:
         """Return what the table and the judgements hold as plain values, without curves and answers."""
@@ -224,7 +232,7 @@ class Replay:
         }
 
 
-def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: Iterable[RunRecord], told: Sequence[str] = ()) -> Replay:
+def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: Iterable[RunRecord], costs: Mapping[str, float] | None = None) -> Replay:
     """Put the records of runs beside the rows they are of; what a row no longer trains is left out, and said. Nothing is judged yet."""
     keys = {place.key(seed): place.identity for place in wanted for seed in place.seeds}
     places = {place.name: place for place in wanted}
@@ -241,7 +249,7 @@ def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: I
         found = runs.get(place.identity, {})
         mine = tuple(found[seed] for seed in place.seeds if seed in found)
         rows.append(Row(place, reported.get(place.name), place.first if place.first != place.name else None, mine))
-    return Replay(system, budget, tuple(rows), told=(*told, *_left_out(list(stale.values()))))
+    return Replay(system, budget, tuple(rows), told=tuple(_left_out(list(stale.values()))), costs=costs or {})
 
 
 def _reported(system: System) -> dict[Name, Reported]:
