@@ -1,6 +1,6 @@
 """The mistakes of known systems, made again: measured, kept with the package, and put into docs/mistakes.md.
 
-    python -m benchmarks.mistakes                                     # all, small: about half an hour on one core
+    python -m benchmarks.mistakes                                     # all, small: about a quarter of an hour on one core that does nothing else
     python -m benchmarks.mistakes scrambled-colour --author --images 40000 --epochs 10 --seeds 1
     python -m benchmarks.mistakes --page                              # the page again from what is kept
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.marked import between
@@ -36,7 +37,8 @@ def table(shown: Sequence[MistakeShown]) -> str:
 
 
 def write_page() -> None:
-    """Put the tables of all systems into the page."""
+    """Put the tables of all systems into the page, each mistake in the words that the file of its system has now."""
+    keep_records([replace(one, text=making.text_of(one.system, one.name)) for one in mistakes.shown()], making.order())
     for system in mistakes.known():
         between(system, table(mistakes.shown(system)), PAGE)
 

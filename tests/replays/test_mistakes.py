@@ -187,6 +187,7 @@ def test_records_are_kept_by_mistake_and_size(tmp_path: Path) -> None:
         "rung says (rung train): no",
         "budget: x",
     ]
+    assert one.line.replace(PERCENT, " %") == "text-against-code: a: 15.0 % (10.0 to 20.0 %); b: 30.0 % (x)"
     path.write_text('[{"system": "model_s"}]')
     with pytest.raises(RunError, match="this is no replay of a mistake that rung wrote"):
         read_records(path)

@@ -60,6 +60,7 @@ def replay(
         found.append(made)
         if not as_json:
             display.replay(made, _command(one, small, seeds, own, out))
+            display.lines(_measured(made))
         if mistakes:
             _make_mistakes(made, as_json)
     if as_json:
@@ -70,6 +71,14 @@ def _command(name: str, small: bool, seeds: int | None, own: bool, out: Path) ->
     """Return the command that goes on with a replay, without its minutes."""
     words = ["rung replay", name, *(["--small"] if small else []), *([f"--seeds {seeds}"] if seeds else []), *(["--own"] if own else [])]
     return " ".join([*words, *([f"--out {out}"] if out != DEFAULT_ROOT else [])])
+
+
+def _measured(made: Replay) -> list[str]:
+    """Return what making the author's mistakes again has shown, a line each."""
+    from rung.replays import mistakes
+
+    lines = [f"- {one.line}" for one in mistakes.shown(made.system.name)]
+    return [f"the mistakes made again ({len(lines)}; what rung says to each: rung replay {made.system.name} --page FILE.html):", *lines] if lines else []
 
 
 def _make_mistakes(made: Replay, quiet: bool) -> None:

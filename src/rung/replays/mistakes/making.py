@@ -76,12 +76,12 @@ MISTAKES: Final[tuple[Mistake, ...]] = (
 )
 
 
-def text_of(mistake: Mistake) -> str:
+def text_of(system: str, name: str) -> str:
     """Return what the author's code did, as the file of the system says it. Raises: RecipeError or RunError where the file does not."""
-    for table in read_toml(SYSTEMS / mistake.system / "system.toml", "system").get("mistake", []):
-        if table["name"] == mistake.name:
+    for table in read_toml(SYSTEMS / system / "system.toml", "system").get("mistake", []):
+        if table["name"] == name:
             return str(table["text"])
-    raise RunError(f"system.toml of {mistake.system} has no [[mistake]] of the name {mistake.name}")
+    raise RunError(f"system.toml of {system} has no [[mistake]] of the name {name}")
 
 
 def known() -> dict[str, tuple[str, ...]]:
@@ -128,4 +128,4 @@ def make(mistake: Mistake, size: Size, say: Callable[[str], None] = lambda sente
     """Make one mistake at a size."""
     found = mistake.make(Trial(size, say))
     facts = {name: value for name, value in environment("cpu").items() if name in _FACTS}
-    return MistakeShown(mistake.system, mistake.name, text_of(mistake), found.wrong, found.right, found.said, size, size.words, facts)
+    return MistakeShown(mistake.system, mistake.name, text_of(mistake.system, mistake.name), found.wrong, found.right, found.said, size, size.words, facts)

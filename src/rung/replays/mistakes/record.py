@@ -100,6 +100,12 @@ class MistakeShown:
     budget: str
     environment: Mapping[str, Any]
 
+    @property
+    def line(self) -> str:
+        """The first figure with the mistake and the first without, and how much was trained, in one line."""
+        wrong, right = (f"{figure.what}: {figure.text}" for figure in (self.wrong[0], self.right[0]))
+        return f"{self.name}: {wrong}; {right} ({self.budget})"
+
     def lines(self) -> list[str]:
         """Return the replay for a terminal, one line a fact."""
         figures = [f"{word}: {figure.what}: {figure.text}" for word, several in (("wrong", self.wrong), ("right", self.right)) for figure in several]
