@@ -8,7 +8,7 @@ same gave 84.84 % on test.
 
 Its factors of 0.05 are, in rung's units: rotation 0.05 of a turn = 18 degrees; zoom, contrast and brightness 0.05. The
 author's text says that the best weights by validation loss (with the L2 penalty) are scored; his code scored the last ones, because
-Keras restores only when training stops early. `train.keep = "best"` here does what the text says.
+the Keras of then restored them only when training stopped early. `train.keep = "best"` here does what the text says.
 """
 
 from __future__ import annotations
