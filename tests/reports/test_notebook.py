@@ -159,6 +159,16 @@ def test_a_log_that_is_not_finite_makes_a_notebook(make_report: MakeReport, answ
     assert values["curves"]["validation_loss"] == [0.9, None]
 
 
+def test_what_the_checks_found_stands_among_the_difficulties(make_report: MakeReport, answered: Callable[..., Predictions]) -> None:
+    problem = {"check": "scale", "severity": "warning", "sentence": "3 images are dark.", "advice": "Look at them: `rung check`."}
+    data = {"problems": [problem, {**problem, "severity": "note", "sentence": "All is well."}], "warnings": ["few images"]}
+    text = text_of(notebook_run.cells(make_report({"validation": answered("validation", [[8, 2], [1, 9]], "ab")}, data=data)))
+    difficulties = text.partition("## Difficulties")[2]
+    assert "- Warning: 3 images are dark. Look at them: `rung check`." in difficulties
+    assert "- few images" in difficulties
+    assert "All is well" not in difficulties
+
+
 def test_an_ensemble_has_no_curves(make_report: MakeReport, answered: Callable[..., Predictions]) -> None:
     cells = notebook_run.cells(make_report({"validation": answered("validation", [[8, 2], [1, 9]], "ab")}))
     assert "## Training" not in text_of(cells)

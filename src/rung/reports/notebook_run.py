@@ -187,7 +187,8 @@ def _classes(report: ReportInput) -> list[Cell]:
 
 def _difficulties(report: ReportInput, found: list[Finding]) -> Cell:
     data = report.data
-    checked = [f"{problem['severity']}: {problem['message']}" for problem in data.get("problems", ()) if problem.get("severity") != "note"]
+    problems = [problem for problem in data.get("problems", ()) if problem["severity"] != "note"]
+    checked = [f"{problem['severity'].capitalize()}: {problem['sentence']} {problem['advice']}" for problem in problems]
     said = [*data.get("warnings", ()), *checked, *data.get("remarks", ())]
     trained = [one.sentence for one in found if one.kind in _DIFFICULT]
     return words(
