@@ -16,6 +16,7 @@ _SIDE: Final = 17.0  # pixels from mark to mark
 _ROOM: Final = 22.0  # pixels from a step's edge to its first mark
 _NARROWEST: Final = 92.0  # pixels of a step, so that its name fits below it
 _LETTER: Final = 6.4  # pixels of a letter, about
+_APART: Final = 10.0  # pixels between the names of two steps
 _LEAST: Final = 640.0  # pixels of the whole figure
 
 
@@ -131,7 +132,7 @@ def _ground(panel: Panel, rung: Rung, left: float, right: float, last: bool) -> 
         body += segment(panel.x(left), y, panel.x(right), y, "chance")
     if not last:
         body += segment(panel.x(right), panel.top, panel.x(right), panel.bottom, "grid")
-    fits = int((panel.x(right) - panel.x(left)) / _LETTER)
+    fits = int((panel.x(right) - panel.x(left) - _APART) / _LETTER)
     return body + text((panel.x(left) + panel.x(right)) / 2, panel.bottom + 18, shorten(rung.name, max(4, fits)), "tick", "middle")
 
 

@@ -104,7 +104,7 @@ def _case(replay: Replay, decision: Decision, error: float) -> _Case:
         others=others,
         same=tuple(row for row in alike if row not in cut),
         cut=cut,
-        differences=_differences(kept, others, error / max(1, len(others))),
+        differences=_differences(kept, others, _beside_them(replay, kept, others), error / max(1, len(others))),
         diverged=tuple(row.candidate for row in others if row.runs and not row.scored),
         noise=_noise([kept, *others], metric),
         acted_on=acted_on,
@@ -113,23 +113,34 @@ def _case(replay: Replay, decision: Decision, error: float) -> _Case:
     )
 
 
-def _differences(kept: Row, others: Sequence[Row], error: float) -> tuple[Difference, ...]:
-    """Return each other minus kept, on the seeds that both have, where these are two at least."""
-    seeds = {run.seed for run in kept.scored}
-    pairs = [(row, [run.seed for run in row.scored if run.seed in seeds]) for row in others]
-    pairs = [(row, shared) for row, shared in pairs if len(shared) > 1]
-    if not pairs:
+def _beside_them(replay: Replay, kept: Row, others: Sequence[Row]) -> list[Row]:
+    """Return the other networks of the ladder: what they are worth says nothing of a decision, how much they differ between seeds does."""
+    there = {row.place.identity for row in (kept, *others)}
+    return [row for row in replay.rows if row.ladder == kept.ladder and row.same_as is None and row.place.identity not in there]
+
+
+def _differences(kept: Row, others: Sequence[Row], beside: Sequence[Row], error: float) -> tuple[Difference, ...]:
+    """Return each other minus kept, on the seeds that both have, where these are two at least; the noise is pooled over all, those `beside` them too."""
+    candidates = _sharing(kept, others)
+    if not candidates:
         return ()
-    labels = kept.scored[0].labels.get(_PART)
-    start = _measured(kept, labels)
-    candidates = [_measured(row, labels).take(shared) for row, shared in pairs]
-    together = pooled(start, candidates)
+    start = _measured(kept, kept.scored[0].labels.get(_PART))
+    more = [replace(one, name=f"{number} beside") for number, one in enumerate(_sharing(kept, beside))]
+    together = pooled(start, [*candidates, *more])
     found = []
     for candidate in candidates:
         whole = start.images is not None and candidate.images is not None
         one, other = (start, candidate) if whole else (replace(start, images=None), replace(candidate, images=None))
         found.append(compared(one, other, together, error))
     return tuple(found)
+
+
+def _sharing(kept: Row, rows: Sequence[Row]) -> list[Measured]:
+    """Return those rows that share two seeds or more with the kept one, on these."""
+    seeds = {run.seed for run in kept.scored}
+    pairs = [(row, [run.seed for run in row.scored if run.seed in seeds]) for row in rows]
+    labels = kept.scored[0].labels.get(_PART) if kept.scored else None
+    return [_measured(row, labels).take(shared) for row, shared in pairs if len(shared) > 1]
 
 
 def _measured(row: Row, labels: Answers | None) -> Measured:
