@@ -95,13 +95,14 @@ def _is_system(what: str | Path) -> bool:
 def _of_system(what: str | Path, small: bool, root: Path) -> tuple[Path, list[Cell]]:
     """Return the folder of a replay, and the cells about what is known of it."""
     from rung import replays
+    from rung.replays import mistakes
     from rung.replays.records import file_name
     from rung.reports import notebook_replay
 
     found = replays.replay(what, small=small, out=root)
     folder = root / f"replay-{file_name(found.system.name, small)}"
     called = replace(found.system, name=shlex.quote(str(what)))  # as the commands in the notebook call it
-    return folder, notebook_replay.cells(replace(found, system=called), layers_of)
+    return folder, notebook_replay.cells(replace(found, system=called), layers_of, mistakes.told(found.system.name))
 
 
 def layers_of(row: Row) -> Sequence[LayerRow]:

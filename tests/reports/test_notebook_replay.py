@@ -166,6 +166,8 @@ def test_the_answer_is_made_of_these_numbers(small_system: Callable[[str], Syste
     assert "Over-fit from epoch 9 (seed 0)" in text
     assert "Furry (cat, dog):" in text
     assert "&lt;b&gt;wrong" in text
+    made = text_of(notebook_replay.cells(found, no_layers, {"a-mistake": ["31.0 % with it", "52.0 % without"]}))
+    assert "**It is refused.**\n    - 31.0 % with it\n    - 52.0 % without\n" in made
 
 
 def test_what_has_not_run_is_said_with_its_command(small_system: Callable[[str], System]) -> None:

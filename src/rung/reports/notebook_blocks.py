@@ -211,13 +211,18 @@ def decisions(replay: Replay) -> Cell:
     return words("### Every decision", table_text(("ladder", "step", "carried on", "verdict", "why"), rows))
 
 
-def mistakes_told(replay: Replay) -> Cell:
-    """Return the author's mistakes, each with what rung says to it."""
-    found = "\n".join(f"- {escaped(one.text)} **{escaped(one.lesson)}**" for one in replay.system.mistakes)
+def mistakes_told(replay: Replay, made: Mapping[str, Sequence[str]]) -> Cell:
+    """Return the author's mistakes, each with what rung says to it; made: what making it again has shown, in lines, by its name."""
+    found = [
+        f"- {escaped(one.text)} **{escaped(one.lesson)}**{''.join(f'{chr(10)}    - {escaped(line)}' for line in made.get(one.name, ()))}"
+        for one in replay.system.mistakes
+    ]
     return words(
         "### Difficulties and answers: what went wrong in the author's work",
-        found or "None is known.",
-        f"`rung replay {replay.system.name} --mistakes` makes each of them again, and shows the wrong number, the right one, and what rung says.",
+        "\n".join(found) or "None is known.",
+        f"`rung replay {replay.system.name} --mistakes` makes each of them again, and shows the wrong number, the right one, and what rung says."
+        if found
+        else "",
     )
 
 

@@ -24,8 +24,9 @@ _AXIS: Final = "accuracy on validation (%)"
 _VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
 
 
-def cells(replay: Replay, layers: Layers) -> list[Cell]:
-    """Return the whole notebook; layers(row): what the network of a row is made of, nothing where that is not known. Equal input gives equal cells.
+def cells(replay: Replay, layers: Layers, made: Mapping[str, Sequence[str]] | None = None) -> list[Cell]:
+    """Return the whole notebook; layers(row): what the network of a row is made of, nothing where that is not known.
+    made: what making each of the author's mistakes again has shown, in lines, by its name. Equal input gives equal cells.
 
     Raises: RecipeError for a question that does not fit the system.
     """
@@ -33,7 +34,7 @@ def cells(replay: Replay, layers: Layers) -> list[Cell]:
     return [
         _opening(replay),
         data_cell(_data(replay, questions, layers), _said(replay), *_DRAWING),
-        *[cell for number, question in enumerate(questions, 1) for cell in _question(replay, number, question, layers)],
+        *[cell for number, question in enumerate(questions, 1) for cell in _question(replay, number, question, layers, made or {})],
         _again(replay),
     ]
 
@@ -138,11 +139,13 @@ def _mean(logs: Sequence[dict[str, list[float | None]]]) -> dict[str, list[float
     return made
 
 
-def _question(replay: Replay, number: int, question: Question, layers: Layers) -> Iterator[Cell]:
+def _question(replay: Replay, number: int, question: Question, layers: Layers, made: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
     """Yield one question: what is asked, what always holds, what is shown, and each comparison with its answer."""
     yield words(f"## {number}. {escaped(question.title)}", f"*{escaped(question.asks)}*" if question.asks else "", *map(escaped, question.text))
     rows = [replay.row(*name) for name in question.rows]
     for block in question.show:
+        if block == "mistakes":
+            yield blocks.mistakes_told(replay, made)
         yield from _block(replay, question, block, rows, layers)
     for ladder, step in question.steps:
         yield from _comparison(replay, ladder, step)
@@ -310,6 +313,5 @@ def _again(replay: Replay) -> Cell:
 _WHOLE: Final[Mapping[str, Callable[[Replay], Cell]]] = {  # blocks that are about the whole system
     "rows": _all_rows,
     "decisions": blocks.decisions,
-    "mistakes": blocks.mistakes_told,
     "better": blocks.better,
 }
