@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,8 @@ def test_no_reported_figure_stands_in_a_small_budget(small_system: Callable[[str
     assert "71.50" in whole
     assert "reported" not in small.replace("none of these scores stands beside a reported one", "").replace("what the author reported is marked so", "")
     assert "71.5" not in small
+    assert "four is enough" not in small
+    assert "one seed" not in small
     assert "`train.epochs` = 2" in small
 
 
@@ -168,6 +171,18 @@ def test_the_answer_is_made_of_these_numbers(small_system: Callable[[str], Syste
     assert "&lt;b&gt;wrong" in text
     made = text_of(notebook_replay.cells(found, no_layers, {"a-mistake": ["31.0 % with it", "52.0 % without"]}))
     assert "**It is refused.**\n    - 31.0 % with it\n    - 52.0 % without\n" in made
+
+
+def test_an_opened_test_part_has_a_column(small_system: Callable[[str], System]) -> None:
+    found = replay_of(small_system(QUESTION), {"start": 0.6, "[8]": 0.7})
+    assert "accuracy, test |" not in text_of(notebook_replay.cells(found, no_layers)).replace("reported: accuracy, test |", "")
+    start = found.row("net", "width")
+    opened = tuple(replace(run, scores={**run.scores, "test": {"accuracy": value(0.5)}}) for run in start.runs)
+    rows = tuple(replace(row, runs=opened) if row is start else row for row in found.rows)
+    text = text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
+    assert "| accuracy, test | reported: accuracy, test |" in text
+    assert "| 50.0\u202f% (50.0 to 50.0) | 71.50\u202f% |" in text
+    assert "| sealed |" in text
 
 
 def test_what_has_not_run_is_said_with_its_command(small_system: Callable[[str], System]) -> None:

@@ -48,7 +48,7 @@ def _opening(replay: Replay) -> Cell:
         escaped(_sentence(system.task)),
         f"**{escaped(_tally(replay))}** {ran}",
         _budget(replay),
-        "Every number here was measured by rung on the validation part, over several seeds; what the author reported is marked so. The code below "
+        "Every number here was measured by rung over several seeds, on the validation part unless it says test; what the author reported is marked so. The code below "
         "needs Python, numpy and "
         "matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
         "`start` is what a step of the author's work begins from. In the figures dots are seeds, diamonds their means, and bars the interval of the "
@@ -190,6 +190,7 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
     metrics = [metric for metric in _REPORTED if replay.budget == "whole" and any(getattr(row.reported, metric, None) is not None for row in rows)]
     headings = ["row", "step" if steps else "what it changes", "parameters", "seeds", "accuracy, validation", "macro F1", "train − validation", "epochs"]
     reported = [_REPORTED[metric] for metric in metrics]
+    tested = ["accuracy, test"] if any(row.score("test") for row in rows) else []
     base = rows[0].place.settings
     lines = []
     for row in rows:
@@ -204,10 +205,11 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
                 "–" if macro is None else f"{macro.mean:.3f}",
                 "–" if gap is None else signed_text(gap.mean, True),
                 "–" if row.epochs is None else f"{row.epochs:.0f}",
+                *(estimate_text(row.score("test")) if row.score("test") else "sealed" for _ in tested),
                 *(_reported(row, metric) for metric in metrics),
             ]
         )
-    return table_text([*headings, *reported], lines, [*headings[2:], *reported])
+    return table_text([*headings, *tested, *reported], lines, [*headings[2:], *tested, *reported])
 
 
 def _reported(row: Row, metric: str) -> str:
@@ -219,9 +221,10 @@ def _answer(replay: Replay, ladder: str, step: str, rows: Sequence[Row]) -> Iter
     """Yield the answer in words: the verdict, the order of what ran, and what has not run."""
     judgement = _judgement(replay, ladder, step)
     if judgement is not None:
-        said = f" What the author said: {escaped(judgement.decision.said)}." if judgement.decision.said else ""
+        reason = judgement.decision.said if replay.budget == "whole" else ""  # it may hold figures of his budget
+        said = f" What the author said: {escaped(reason)}." if reason else ""
         yield f"**{judgement.verdict.capitalize()}.** {escaped(judgement.sentence)}{said}"
-    sentences = [*_order(rows), *_first_epoch(rows), *_unlearned(rows), *_same(rows), *_notes(rows), *_not_run(replay, rows)]
+    sentences = [*_order(rows), *_first_epoch(rows), *_unlearned(rows), *_same(rows), *_notes(replay, rows), *_not_run(replay, rows)]
     if sentences:
         yield bullets(sentences)
 
@@ -267,9 +270,9 @@ def _same(rows: Sequence[Row]) -> Iterator[str]:
             yield f"{quoted(row.candidate)} is the same training as {quoted(first.candidate)}, under another name."
 
 
-def _notes(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what is to be known of a reported figure."""
-    for row in rows:
+def _notes(replay: Replay, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what is to be known of a reported figure, and what diverged."""
+    for row in rows if replay.budget == "whole" else ():
         if row.reported and row.reported.note:
             yield f"Reported of {quoted(row.candidate)}: {row.reported.note}."
     for row in rows:
