@@ -48,9 +48,8 @@ def _opening(replay: Replay) -> Cell:
         escaped(_sentence(system.task)),
         f"**{escaped(_tally(replay))}** {ran}",
         _budget(replay),
-        "Every number here was measured by rung over several seeds, on the validation part unless it says test; what the author reported is marked so. The code below "
-        "needs Python, numpy and "
-        "matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
+        "Every number here was measured by rung over several seeds, on the validation part unless it says test; what the author reported is marked so. "
+        "The code below needs Python, numpy and matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
         "`start` is what a step of the author's work begins from. In the figures dots are seeds, diamonds their means, and bars the interval of the "
         "difference to what the author "
         "carried on, drawn from that one's mean (dotted).",
