@@ -116,6 +116,28 @@ def test_a_stop_signal_goes_on_to_the_workers_who_save(tmp_path: Path, train: ob
     assert (tmp_path / "done" / "a.saved").exists()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_when_the_time_is_over_what_trains_saves_and_the_rest_is_left(tmp_path: Path, train: object, count: int) -> None:
+    ends: list[float] = []
+
+    def observe(one: Job, step: int, steps: int) -> None:
+        if not ends:
+            ends.append(time.monotonic() + 1)
+
+    class Soon(float):
+        """A second after the first step, however long the process took to start."""
+
+        def __le__(self, now: object) -> bool:
+            return bool(ends) and time.monotonic() >= ends[0]
+
+    with Executor(train, count) as executor:  # type: ignore[arg-type]
+        assert executor.run([job("a", "long"), job("b", "long"), job("c", "long")], observe, Soon()) == {}
+        assert executor.run([job("d")]) == {}, "new workers do what comes next"
+    saved = sorted(path.name for path in (tmp_path / "done").glob("*.saved"))
+    assert saved == ["a.saved", "b.saved"][:count]
+    assert not (tmp_path / "done" / "c").exists()
+
+
 def test_workers_do_not_outlive_the_process_that_sends_them_jobs(tmp_path: Path, train: object) -> None:
     """It is killed, so it can tell them nothing: they see that it is gone."""
     program = (

@@ -26,6 +26,8 @@ from rung.training.process import stop_signals, thread_variables, usable_process
 
 _LISTEN_S: Final = 0.2  # between two looks at whether a stop was asked for
 _SAVE_S: Final = 30.0  # that a training may take to save when it is stopped
+# Until it listens itself, Ctrl-C ends a process without a traceback of its imports.
+_QUIET: Final = "import signal as s; s.getsignal(s.SIGINT) is s.default_int_handler and s.signal(s.SIGINT, s.SIG_DFL)"
 AGAIN: Final = "what was saved stays: the same command goes on"
 
 
@@ -128,7 +130,7 @@ class Executor:
             return None
         ours, theirs = Pipe()
         environment = os.environ | thread_variables(1)
-        words = [sys.executable, "-c", f"from rung.study.worker import main; main({theirs.fileno()})"]
+        words = [sys.executable, "-c", f"{_QUIET}; from rung.study.worker import main; main({theirs.fileno()})"]
         # Not multiprocessing's own way to start a process, which would run the user's script again; what a job prints goes to the error stream.
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[theirs.fileno()], env=environment)
         theirs.close()
