@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -50,26 +51,34 @@ def chosen_on_test(trial: Trial) -> Found:
     rates = {"start": (0.3, 0.4, 0.5), "less": (0.1, 0.2, 0.3), "least": (0.0, 0.1, 0.2), "even": (0.2, 0.2, 0.2), "more": (0.4, 0.4, 0.4)}
     trained = {name: trial.each_seed(trial.prepared(images, trial.recipe("cnn_9", {**_PLAIN, "network.block_dropout": rate}))) for name, rate in rates.items()}
     right = {name: [_right(one, "test") for one in several] for name, several in trained.items()}
+    asked = {name: [float(values.mean()) for values in several] for name, several in right.items()}
     fresh = {name: [one.accuracy() for one in several] for name, several in trained.items()}
-    chosen = [max(rates, key=lambda name, seed=seed: float(right[name][seed].mean())) for seed in trial.seeds]  # type: ignore[misc]
     start, *others = (_measured(name, several) for name, several in right.items())
     best = max((start, *others), key=lambda one: one.mean).name
     tests = int((images.parts == TEST).sum())
     return Found(
-        wrong=(Figure(f"accuracy of the best of {len(rates)} on the {tests:,} test images that chose it", tuple(_shares(right, chosen))),),
-        right=(Figure(f"accuracy of the same weights on {trial.asked:,} images that chose nothing", tuple(fresh[name][k] for k, name in enumerate(chosen))),),
+        wrong=(Figure(f"how far the best of {len(rates)} is above their mean on the {tests:,} test images that chose it", _ahead(asked, asked), "points"),),
+        right=(Figure(f"how far the same weights are above the mean on {trial.asked:,} images that chose nothing", _ahead(asked, fresh), "points"),),
         said=(Said("rung ladder", expected_fall([Decided(start, tuple(others), best)]).reason),),
     )
+
+
+def _ahead(chosen_by: Mapping[str, list[float]], scores: Mapping[str, list[float]]) -> tuple[float, ...]:
+    """Return how far the candidate that has the highest of `chosen_by` is above the mean of all in `scores`, of each seed.
+
+    The mean takes out which images are hard.
+    """
+    names, found = list(chosen_by), []
+    for seed in range(len(chosen_by[names[0]])):
+        best = max(names, key=lambda name, seed=seed: chosen_by[name][seed])  # type: ignore[misc]
+        found.append(scores[best][seed] - float(np.mean([scores[name][seed] for name in names])))
+    return tuple(found)
 
 
 def _right(trained: Trained, part: str) -> Floats:
     answers = trained.answers(part)
     right: Floats = (answers.answers() == answers.labels).astype(np.float64)
     return right
-
-
-def _shares(right: dict[str, list[Floats]], chosen: list[str]) -> list[float]:
-    return [float(right[name][seed].mean()) for seed, name in enumerate(chosen)]
 
 
 def _measured(name: str, right: list[Floats]) -> Measured:

@@ -64,7 +64,7 @@ MISTAKES: Final[tuple[Mistake, ...]] = (
         (cnn_ladder.scrambled_colour, Size(3_000, 8, 3)),
         (cnn_ladder.losses_on_integers, Size(1_000, 10, 2)),
     ),
-    *_of("cnn_ladder", _CUT, (choices.chosen_on_test, Size(1_000, 6, 2))),
+    *_of("cnn_ladder", _CUT, (choices.chosen_on_test, Size(500, 8, 2))),
     *_of(
         "cnn_ladder",
         _CIFAR,
