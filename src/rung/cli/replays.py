@@ -39,14 +39,13 @@ def replay(
     from rung import display, replays
 
     names = replays.systems() if name == "all" else (name,)
-    until = None if minutes is None else time.monotonic() + 60 * minutes
+    until = time.monotonic() + 60 * (minutes or 0)
     found = []
     for one in names:
-        left = minutes if until is None or minutes is None or minutes <= 0 or len(names) == 1 else (until - time.monotonic()) / 60
         with display.bars(quiet=as_json) as bars:
             made = replays.replay(
                 one,
-                minutes=left if left is None or left > 0 or minutes == left else None,
+                minutes=_left(minutes, until),
                 small=small,
                 seeds=seeds,
                 own=own,
@@ -65,6 +64,14 @@ def replay(
             _make_mistakes(made, as_json)
     if as_json:
         typer.echo(json.dumps([made.to_json() for made in found] if name == "all" else found[0].to_json()))
+
+
+def _left(minutes: float | None, until: float) -> float | None:
+    """Return the minutes that are left of a sitting, None when they are over: what comes then is only shown. What are no minutes is refused elsewhere."""
+    if minutes is None or not minutes > 0:
+        return minutes
+    left = (until - time.monotonic()) / 60
+    return left if left > 0 else None
 
 
 def _command(name: str, small: bool, seeds: int | None, own: bool, out: Path) -> str:
