@@ -82,7 +82,7 @@ def draw_confusion(matrix: np.ndarray, classes: list[str], title: str = "") -> N
                 axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8, color=colour if matrix[row, column] else "#bbbbbb")
     named = range(0, len(classes), math.ceil(len(classes) / 40))
     short = [classes[k] if len(classes[k]) <= 16 else classes[k][:15] + "…" for k in named]
-    axes.set_xticks(named, short, rotation=90, fontsize=8)
+    axes.set_xticks(named, short, rotation=90 if max(map(len, short)) > 3 else 0, fontsize=8)
     axes.set_yticks(named, short, fontsize=8)
     axes.set(xlabel="answered", ylabel="true", title=title)
     figure.tight_layout()
