@@ -187,7 +187,16 @@ def _comparison(replay: Replay, ladder: str, step: str) -> Iterator[Cell]:
 def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
     """Return rows as a table; steps: name the step of each in place of what it changes."""
     metrics = [metric for metric in _REPORTED if replay.budget == "whole" and any(getattr(row.reported, metric, None) is not None for row in rows)]
-    headings = ["row", "step" if steps else "what it changes", "parameters", "seeds", "accuracy, validation", "macro F1", "train − validation", "epochs"]
+    headings = [
+        "row",
+        "step" if steps else "what it changes",
+        "parameters",
+        "seeds",
+        "accuracy, validation",
+        "macro F1",
+        "train − validation, points",
+        "epochs",
+    ]
     reported = [_REPORTED[metric] for metric in metrics]
     tested = ["accuracy, test"] if any(row.score("test") for row in rows) else []
     base = rows[0].place.settings
@@ -256,8 +265,8 @@ def _unlearned(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         score, classes = row.score(), next((len(run.classes) for run in row.scored if run.classes), 0)
         if score is not None and classes and score.mean < 1.2 / classes:
-            yield f"{quoted(row.candidate)} did not learn: {percent(score.mean)} on validation is what guessing among "
-            f"{plural(classes, 'class', 'classes')} gives."
+            among = plural(classes, "class", "classes")
+            yield f"{quoted(row.candidate)} did not learn: {percent(score.mean)} on validation is what guessing among {among} gives."
 
 
 def _same(rows: Sequence[Row]) -> Iterator[str]:
