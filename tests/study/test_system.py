@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rung.errors import RecipeError
+from rung.study import system_rows
 from rung.study.system import read_system
 from rung.study.system_rows import identity_of, places, recipe_named
 from tests.study.made_systems import LADDER, SYSTEM, make_system
@@ -38,6 +39,38 @@ def test_identity_is_of_the_training_alone() -> None:
     explicit = recipe.model_copy(update={"train": recipe.train.model_copy(update={"momentum": None, "warmup_fraction": 0.3})})
     assert identity_of(explicit) == identity_of(recipe), "what the schedule takes where nothing is said"
     assert identity_of(recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": 3})})) != identity_of(recipe)
+
+
+def test_what_stands_in_files_of_ones_own_is_part_of_the_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network, and a metric looked for beside the recipe: another text in the file is another training, the same text at another time is not."""
+    made = make_system(tmp_path)
+    monkeypatch.chdir(tmp_path / "tiny")
+    (tmp_path / "own.toml").write_text('network.kind = "own"\nnetwork.source = "net.py:net"\ntrain.metrics = ["more.py:count"]\n')
+    one_step = 'data = "digits"\nrecipe = "../own.toml"\n[[step]]\nname = "batch"\nkeep = "start"\nfield = "train.batch_size"\ncandidates = [32]\n'
+    (made / "base.toml").write_text(one_step)
+    (made / "system.toml").write_text('[[ladder]]\nfile = "base.toml"\n')
+
+    def keys() -> list[str]:
+        return [place.key(0) for place in places(read_system(made))]
+
+    (tmp_path / "more.py").write_text("def count(): ...\n")
+    with pytest.raises(RecipeError, match=r"ladder base, step 'batch', candidate 'start': 'net.py:net' asks for the file net.py, which is not in "):
+        keys()
+    (tmp_path / "net.py").write_text("def net(): ...\n")
+    before = keys()
+    (tmp_path / "net.py").write_text("def net(): ...\n")
+    assert keys() == before
+    (tmp_path / "net.py").write_text("def net(): return 1\n")
+    assert not set(keys()) & set(before)
+    before = keys()
+    (tmp_path / "more.py").write_text("def count(): return 1\n")
+    assert not set(keys()) & set(before)
+
+
+def test_a_raised_schema_is_another_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity_of(recipe_named("digits"))
+    monkeypatch.setattr(system_rows, "SCHEMA", 2)
+    assert identity_of(recipe_named("digits")) != before
 
 
 @pytest.mark.parametrize(

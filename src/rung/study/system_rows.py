@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from rung import own
 from rung.errors import RecipeError, did_you_mean, one_line
-from rung.recipe import Recipe, change, from_toml
+from rung.recipe import OwnNetwork, Recipe, change, from_toml
 from rung.recipes import RECIPES
 from rung.study.plan import START, Plan, fitted
 from rung.study.resolved import alike
@@ -18,6 +19,7 @@ from rung.study.system import System, kept_of
 from rung.training.optimizer_defaults import resolved
 from rung.training.schedules import warmup_fraction
 
+SCHEMA: Final = 1  # part of every identity once it is more than 1: raise it when a default of a recipe changes, for then the same files train something else
 _WORDS: Final = {"name", "why", "notes", "seed"}  # of a recipe, which change no training but for the seed
 
 Name = tuple[str, str, str]
@@ -81,12 +83,12 @@ def _with_seeds(place: Place, seeds: tuple[int, ...]) -> Place:
 
 def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any], first: dict[str, Name]) -> Iterator[Place]:
     """Yield the rows of one ladder; over: settings that go over those of every row."""
-    start = recipe_named(plan.recipe)
+    start, folder = recipe_named(plan.recipe), None if plan.recipe in RECIPES else Path(plan.recipe).parent
     plan = fitted(plan, start, f"ladder {ladder}")
 
     def place(step: str, candidate: str, keep: bool, settings: Mapping[str, Any], after: Place | None = None) -> Place:
         try:
-            identity = identity_of(change(start, {**settings, "data.sources": plan.data}), after)
+            identity = identity_of(change(start, {**settings, "data.sources": plan.data}), after, folder)
         except RecipeError as error:
             raise RecipeError(f"ladder {ladder}, step '{step}', candidate '{candidate}': {error}") from None
         name = (ladder, step, candidate)
@@ -116,12 +118,25 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]() if name in RECIPES else from_toml(Path(name))
 
 
-def identity_of(recipe: Recipe, after: Place | None = None) -> str:
-    """Return what two recipes share only if they are the same training; after: the row whose weights it begins from.
+def identity_of(recipe: Recipe, after: Place | None = None, base: Path | None = None) -> str:
+    """Return what two recipes share only if they are the same training.
 
-    A field that rung learns later, and that is left at its default, changes nothing of it.
+    after: the row whose weights it begins from. base: the folder in which files of one's own are looked for first; what stands in them is part of it.
+    A field that rung learns later, and that is left at its default, changes nothing of it; where a default changes, `SCHEMA` is to be raised.
+
+    Raises: RecipeError where a file of one's own is not there.
     """
     train = resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
     values = recipe.model_copy(update={"train": train}).model_dump(mode="json", exclude_defaults=True, exclude=_WORDS)
-    text = json.dumps([values, recipe.network.kind, after.identity if after else ""], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    parts = [values, recipe.network.kind, after.identity if after else "", *_sources(recipe, base), *([SCHEMA] if SCHEMA > 1 else [])]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _sources(recipe: Recipe, base: Path | None) -> Iterator[str]:
+    """Yield the SHA-256 of each file of one's own that a recipe names, in its order."""
+    network = [recipe.network.source] if isinstance(recipe.network, OwnNetwork) else []
+    loss = [recipe.train.loss] if own.is_own(recipe.train.loss) else []
+    for spec in (*network, *loss, *recipe.train.metrics, *recipe.augment.own, *recipe.train.callbacks):
+        yield hashlib.sha256(own.find(spec.rpartition(":")[0], base, f"'{spec}'").read_bytes()).hexdigest()
+    if recipe.costs:
+        yield hashlib.sha256(own.find(recipe.costs, base, f"costs = '{recipe.costs}'").read_bytes()).hexdigest()
