@@ -9,11 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from rung.study.amounts import signed_text, size_text
+from rung.study.amounts import size_text
 from rung.study.measured import Floats, Measured
 from rung.study.plan import START
 from rung.study.referee import Difference, compared, described, pooled
 from rung.study.replay import Answers, Judgement, Replay, Row, Verdict
+from rung.study.steady import at_chance, unstable
 from rung.study.system import Decision, Reported, kept_of
 from rung.study.system_rows import places
 from rung.words import listing, plural, quoted
@@ -34,7 +35,7 @@ class _Case:
     """One decision with what is known. others: the rows that kept was preferred to, those that are the same training apart (`same`).
 
     cut: rows that the settings of the small budget make the same training, which they are not at the whole one.
-    differences: other minus kept, of those that can be compared; diverged: others of which every run did.
+    differences: other minus kept, of those that can be compared. against: the other that acted_on is held against; noise: of these two.
     """
 
     small: bool
@@ -44,23 +45,30 @@ class _Case:
     same: tuple[Row, ...]
     cut: tuple[Row, ...]
     differences: tuple[Difference, ...]
-    diverged: tuple[str, ...]
     noise: float | None
     acted_on: float | None
     against: str
     metric: str
 
     @property
-    def waiting(self) -> list[str]:
-        """Those that cannot be compared yet, kept among them: fewer than two seeds."""
-        return [row.candidate for row in (self.kept, *self.others) if len(row.scored) < 2 and row.candidate not in self.diverged]
+    def few(self) -> list[Row]:
+        """Those that cannot be compared, kept among them: of fewer than two seeds, or else of fewer in common with kept. All diverged is worse, not few."""
+        trained = [row for row in (self.kept, *self.others) if not row.diverged]
+        compared_ones = {self.kept.candidate, *(found.name for found in self.differences)}
+        return [row for row in trained if len(row.scored) < 2] or [row for row in trained if row.candidate not in compared_ones]
+
+    @property
+    def instead(self) -> str:
+        """The best of the others with two seeds at least, where kept diverged with every seed; else ""."""
+        means = {row.candidate: found.mean for row in self.others if self.kept.diverged and len(row.scored) > 1 and (found := row.score())}
+        return max(means, key=lambda name: means[name], default="")
 
     def verdict(self) -> Verdict:
-        if any(found.low > 0 for found in self.differences):
+        if self.instead or any(found.low > 0 for found in self.differences):
             return "wrong"
         if not self.others:
             return "in the noise" if self.same else "cannot tell"
-        if self.waiting:
+        if self.few or self.kept.diverged:
             return "cannot tell"
         if all(found.high < 0 for found in self.differences):
             return "confirmed"
@@ -76,10 +84,11 @@ def _judgement(replay: Replay, decision: Decision, error: float) -> Judgement:
         kept=case.kept.candidate,
         over=tuple(row.candidate for row in case.others),
         verdict=verdict,
-        sentence=" ".join([_sentence(case, verdict), *_beside(case)]),
+        sentence=" ".join([_sentence(case, verdict), *_beside(case, verdict)]),
         differences=case.differences,
         noise=case.noise,
         acted_on=case.acted_on,
+        metric=case.metric,
     )
 
 
@@ -105,8 +114,7 @@ def _case(replay: Replay, decision: Decision, error: float) -> _Case:
         same=tuple(row for row in alike if row not in cut),
         cut=cut,
         differences=_differences(kept, others, _beside_them(replay, kept, others), error / max(1, len(others))),
-        diverged=tuple(row.candidate for row in others if row.runs and not row.scored),
-        noise=_noise([kept, *others], metric),
+        noise=_noise([kept, *(row for row in over if row.candidate == against)], metric),
         acted_on=acted_on,
         against=against,
         metric=metric,
@@ -120,19 +128,32 @@ def _beside_them(replay: Replay, kept: Row, others: Sequence[Row]) -> list[Row]:
 
 
 def _differences(kept: Row, others: Sequence[Row], beside: Sequence[Row], error: float) -> tuple[Difference, ...]:
-    """Return each other minus kept, on the seeds that both have, where these are two at least; the noise is pooled over all, those `beside` them too."""
+    """Return each other minus kept, on the seeds that both have, where these are two at least.
+
+    The noise is pooled over all that are steady, those `beside` them too; an unstable one has its own alone, for theirs is smaller.
+    """
     candidates = _sharing(kept, others)
     if not candidates:
         return ()
-    start = _measured(kept, kept.scored[0].labels.get(_PART))
-    more = [replace(one, name=f"{number} beside") for number, one in enumerate(_sharing(kept, beside))]
-    together = pooled(start, [*candidates, *more])
+    labels = kept.scored[0].labels.get(_PART)
+    start = _measured(kept, labels)
+    known = [*candidates, *(replace(one, name=f"{number} beside") for number, one in enumerate(_sharing(kept, beside)))]
+    wild = {one.name for one, far in zip(known, unstable([start.values, *(one.values for one in known)])[1:], strict=True) if far}
+    steady = [one for one in known if one.name not in wild and not at_chance(one.values, _chance(kept, labels))]
+    together = pooled(start, steady) if steady else None
     found = []
     for candidate in candidates:
         whole = start.images is not None and candidate.images is not None
         one, other = (start, candidate) if whole else (replace(start, images=None), replace(candidate, images=None))
-        found.append(compared(one, other, together, error))
+        found.append(compared(one, other, None if other.name in wild else together, error))
     return tuple(found)
+
+
+def _chance(row: Row, labels: Answers | None) -> float:
+    """Return the accuracy of one answer to every image; where the labels are not known, of classes that are equally large."""
+    if labels is not None:
+        return float(np.bincount(labels).max() / len(labels))
+    return 1 / max(2, len(row.scored[0].classes))
 
 
 def _sharing(kept: Row, rows: Sequence[Row]) -> list[Measured]:
@@ -154,14 +175,15 @@ def _measured(row: Row, labels: Answers | None) -> Measured:
 
 
 def _noise(rows: Sequence[Row], metric: str) -> float | None:
-    """Return by how much two single runs of one network differ at most in 95 of 100 cases, by the deviation over seeds pooled over the rows."""
-    squares = freedom = 0.0
-    for row in rows:
-        values = [value for run in row.scored if (value := run.value(_PART, metric)) is not None]
-        if len(values) > 1:
-            squares += float(np.var(values)) * len(values)
-            freedom += len(values) - 1
-    return _TWO_RUNS * math.sqrt(squares / freedom) if freedom else None
+    """Return by how much two single runs of one network differ at most in 95 of 100 cases, by the deviation over seeds pooled over the rows.
+
+    None where one of them has fewer than two seeds.
+    """
+    found = [[value for run in row.scored if (value := run.value(_PART, metric)) is not None] for row in rows]
+    if min(map(len, found)) < 2:
+        return None
+    squares = sum(float(np.var(values)) * len(values) for values in found)
+    return _TWO_RUNS * math.sqrt(squares / sum(len(values) - 1 for values in found))
 
 
 def _acted_metric(replay: Replay, kept: Row, over: Sequence[Row]) -> str:
@@ -211,6 +233,8 @@ def _sentence(case: _Case, verdict: Verdict) -> str:
 
 
 def _wrong(case: _Case) -> str:
+    if case.instead:
+        return f"{quoted(case.kept.candidate)}, which was carried on, diverged with every seed, and {quoted(case.instead)} did not."
     best = max((found for found in case.differences if found.low > 0), key=lambda found: found.estimate)
     return f"{quoted(best.name)} is better than {quoted(case.kept.candidate)}, which was carried on, by {described(best, True)}."
 
@@ -218,7 +242,7 @@ def _wrong(case: _Case) -> str:
 def _confirmed(case: _Case) -> str:
     kept = quoted(case.kept.candidate)
     if not case.differences:
-        return f"{kept} is the only one that does not diverge."
+        return f"{kept} is the only one that does not diverge{' with every seed' if case.kept.failed else ''}."
     nearest = max(case.differences, key=lambda found: found.estimate)
     by = described(replace(nearest, estimate=-nearest.estimate, low=-nearest.high, high=-nearest.low), True)
     if len(case.differences) == 1:
@@ -231,13 +255,18 @@ def _in_the_noise(case: _Case) -> str:
     if not case.others:
         names = listing([quoted(row.candidate) for row in case.same])
         return f"{kept} and {names} are the same training under other names: what the author saw between them is chance."
-    noise, acted_on, unit = case.noise or 0.0, case.acted_on or 0.0, " of macro F1" if case.metric == "macro_f1" else ""
+    noise, acted_on = case.noise or 0.0, case.acted_on or 0.0
     runs = f"two single runs of one network differ by up to {size_text(noise, True)} here"
     if case.small:
-        return f"{kept} and {quoted(case.against)} lie {size_text(abs(acted_on), True)} apart, and {runs}: one run of each, as the author made, cannot tell."
-    more = "more" if acted_on >= 0 else "less"
-    told = f"the author reported {size_text(abs(acted_on), True)}{unit} {more} for {kept} than for {quoted(case.against)}"
-    return f"{told}, and {runs}; {_open(case)}."
+        apart = f"{kept} and {quoted(case.against)} lie {size_text(abs(acted_on), True)} apart"
+        return f"{apart}, and {runs}: one run of each, as the author made, cannot tell; {_open(case)}."
+    return f"{_told(case, acted_on)}, and {runs}; {_open(case)}."
+
+
+def _told(case: _Case, acted_on: float) -> str:
+    """Say what the author reported, in the unit that he reported it in."""
+    size = f"{size_text(abs(acted_on), True)}{' of macro F1' if case.metric == 'macro_f1' else ''}"
+    return f"the author reported {size} {'more' if acted_on >= 0 else 'less'} for {quoted(case.kept.candidate)} than for {quoted(case.against)}"
 
 
 def _cannot_tell(case: _Case) -> str:
@@ -245,30 +274,40 @@ def _cannot_tell(case: _Case) -> str:
         return (
             f"{quoted(case.kept.candidate)} and {listing([quoted(row.candidate) for row in case.cut])} are the same training there, and not at the whole one."
         )
-    if case.waiting:
-        few = listing([quoted(name) for name in case.waiting[:3]]) + (f" and {len(case.waiting) - 3} more" if len(case.waiting) > 3 else "")
-        return f"two seeds of each are needed, and {few} {'has' if len(case.waiting) == 1 else 'have'} fewer so far."
-    if not case.differences:
+    if case.few:
+        return _too_few(case)
+    if case.kept.diverged or not case.differences:
         return "there is nothing to compare it with."
-    acted = ""
-    if case.acted_on is not None and not case.small:
-        acted = f"; the author reported {signed_text(case.acted_on, True)} points against {quoted(case.against)}"
-    return f"{_open(case)}{acted}."
+    told = "" if case.acted_on is None or case.small else f"; {_told(case, case.acted_on)}"
+    return f"{_open(case)}{told}."
+
+
+def _too_few(case: _Case) -> str:
+    """Say which seeds are needed; that there are fewer so far only where some have not run."""
+    few = case.few
+    names = listing([quoted(row.candidate) for row in few[:3]]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
+    common = all(len(row.scored) > 1 for row in few)
+    needed = f"two seeds in common with {quoted(case.kept.candidate)} are needed" if common else "two seeds of each are needed"
+    missing = any(row.missing for row in (case.kept, *few))
+    return f"{needed}, and {names} {'has' if len(few) == 1 else 'have'} fewer{' so far' if missing else ''}."
 
 
 def _open(case: _Case) -> str:
     """Say which difference is not told, the one that lies nearest to being better."""
-    found = max(case.differences, key=lambda one: one.estimate)
+    found = max((one for one in case.differences if one.low <= 0 <= one.high), key=lambda one: one.estimate)
     seeds = plural(found.seeds, "seed")
     return f"with {seeds} {quoted(found.name)} is not told from {quoted(case.kept.candidate)}: {described(found, True)}"
 
 
-def _beside(case: _Case) -> list[str]:
+def _beside(case: _Case, verdict: Verdict) -> list[str]:
     """Return what else is to be said: the same training under other names, and what diverged."""
     said = []
     if case.others and case.same:
         names = listing([quoted(row.candidate) for row in case.same])
         said.append(f"{names} {'is' if len(case.same) == 1 else 'are'} the same training as {quoted(case.kept.candidate)} under another name.")
-    if case.diverged:
-        said.append(f"{listing([quoted(name) for name in case.diverged])} diverged with every seed.")
+    rows = (case.kept, *case.others)
+    if lost := [quoted(row.candidate) for row in rows if row.diverged and not (row is case.kept and verdict == "wrong")]:
+        said.append(f"{listing(lost)} diverged with every seed.")
+    if some := [f"{quoted(row.candidate)} with {row.failed} of {plural(len(row.place.seeds), 'seed')}" for row in rows if row.failed and not row.diverged]:
+        said.append(f"Diverged and left out: {listing(some)}.")
     return said
