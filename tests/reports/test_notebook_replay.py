@@ -173,6 +173,19 @@ def test_the_answer_is_made_of_these_numbers(small_system: Callable[[str], Syste
     assert "**It is refused.**\n    - 31.0 % with it\n    - 52.0 % without\n" in made
 
 
+def test_several_rows_of_a_question_are_compared_with_the_first_seed_by_seed(small_system: Callable[[str], System]) -> None:
+    question = "[[question]]\ntitle = 'x'\nshow = ['curves']\nrows = [['net', 'width', 'start'], ['net', 'width', '[8]'], ['net', 'width', '[16]']]\n"
+    found = replay_of(small_system(question), {"start": 0.5, "[8]": 0.8})
+    text = text_of(notebook_replay.cells(found, no_layers))
+    start, eight = (row.score() for row in (found.row("net", "width"), found.row("net", "width", "[8]")))
+    assert start is not None
+    assert eight is not None
+    assert f"“width, \\[8\\]” minus “width, start”, seed by seed: +{100 * (eight.mean - start.mean):.2f} points (95\u202f% interval over 3 seeds +" in text
+    assert "[16\\]” minus" not in text
+    assert "| start (carried on) | width |" in text
+    assert "Not run yet: “\\[16\\]” (3 seeds)" in text
+
+
 def test_an_opened_test_part_has_a_column(small_system: Callable[[str], System]) -> None:
     found = replay_of(small_system(QUESTION), {"start": 0.6, "[8]": 0.7})
     assert "accuracy, test |" not in text_of(notebook_replay.cells(found, no_layers)).replace("reported: accuracy, test |", "")

@@ -205,6 +205,29 @@ def _group_shares(row: Row, members: Sequence[str]) -> list[float]:
     return shares
 
 
+def against_first(rows: Sequence[Row]) -> list[str]:
+    """Return each row of one ladder minus the first, seed by seed: accuracy on validation, with Student's interval over seeds, these images held fixed."""
+    first = _by_seed(rows[0])
+    said = []
+    for row in rows[1:]:
+        mine = _by_seed(row)
+        gains = np.array([mine[seed] - first[seed] for seed in mine if seed in first])
+        if row.ladder != rows[0].ladder or not len(gains):
+            continue
+        found = t_interval(gains, _LEVEL, -1.0, 1.0)
+        sure = "one seed: no interval"
+        if found.low is not None and found.high is not None:
+            sure = f"95{PERCENT} interval over {plural(len(gains), 'seed')} {range_text(found.low, found.high, True)}"
+        names = f"{quoted(', '.join(row.name[1:]))} minus {quoted(', '.join(rows[0].name[1:]))}"
+        said.append(f"{names}, seed by seed: {signed_text(float(gains.mean()), True)} points ({sure}).")
+    return said
+
+
+def _by_seed(row: Row) -> dict[int, float]:
+    """Return the accuracy on validation of each seed that has one."""
+    return {run.seed: value for run in row.scored if (value := run.value("validation", "accuracy")) is not None}
+
+
 def decisions(replay: Replay) -> Cell:
     """Return every decision of the author with what it is worth."""
     rows = [(one.decision.ladder, one.decision.step, one.kept, one.verdict, one.sentence) for one in replay.judgements]

@@ -49,6 +49,7 @@ def _opening(replay: Replay) -> Cell:
         f"**{escaped(_tally(replay))}** {ran}",
         _budget(replay),
         "Every number here was measured by rung over several seeds, on the validation part unless it says test; what the author reported is marked so. "
+        f"Intervals in tables are at 95{PERCENT} over seeds, these images held fixed. "
         "The code below needs Python, numpy and matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
         "`start` is what a step of the author's work begins from. In the figures dots are seeds, diamonds their means, and bars the interval of the "
         "difference to what the author "
@@ -142,6 +143,8 @@ def _question(replay: Replay, number: int, question: Question, layers: Layers, m
     """Yield one question: what is asked, what always holds, what is shown, and each comparison with its answer."""
     yield words(f"## {number}. {escaped(question.title)}", f"*{escaped(question.asks)}*" if question.asks else "", *map(escaped, question.text))
     rows = [replay.row(*name) for name in question.rows]
+    if len(rows) > 1:
+        yield words(_table(replay, rows, steps=True), bullets([*blocks.against_first(rows), *_not_run(replay, rows)]))
     for block in question.show:
         if block == "mistakes":
             yield blocks.mistakes_told(replay, made)
