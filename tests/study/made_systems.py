@@ -75,7 +75,7 @@ lesson = "rung asks for the layout."
 def make_system(folder: Path, system: str = SYSTEM, ladder: str = LADDER) -> Path:
     """Write a system into a folder named tiny, and return that."""
     made = folder / "tiny"
-    made.mkdir()
+    made.mkdir(parents=True)
     (made / "system.toml").write_text(system)
     (made / "base.toml").write_text(ladder)
     return made

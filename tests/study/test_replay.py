@@ -1,12 +1,14 @@
 """Rows with what ran of them, and what decisions are worth."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rung import replays
 from rung.study.decisions import judged
 from rung.study.replay import Budget, Judgement, Replay, RunRecord, replayed
 from rung.study.system import System, read_system
@@ -105,7 +107,43 @@ def test_what_was_reported_is_held_against_the_noise(system: System) -> None:
     assert noisy.sentence.startswith("The author reported 2.20 points more for “8-16” than for “start”, and two single runs of one network differ by up to 8.")
     quiet = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.804}.get(place.candidate, 0.8) + 0.002 * (seed - 1)))
     assert (quiet.verdict, quiet.acted_on) == ("cannot tell", pytest.approx(0.022))
-    assert "; the author reported +2.20 points against “start”." in quiet.sentence
+    assert "; the author reported 2.20 points more for “8-16” than for “start”." in quiet.sentence
+    assert quiet.metric == "accuracy"
+
+
+def test_what_was_reported_as_macro_f1_is_said_so(tmp_path: Path) -> None:
+    """0.2 of macro F1 more is no 20 points of accuracy; a small noise leaves it open."""
+    told = SYSTEM.replace("accuracy = 90.1\n", "").replace("macro_f1 = 0.9\n", "macro_f1 = 0.7\n").replace("accuracy = 92.3\n", "macro_f1 = 0.9\n")
+    found = filters(ran(read_system(make_system(tmp_path, told)), by_candidate(0.8, 0.804)))
+    assert (found.verdict, found.metric) == ("cannot tell", "macro_f1")
+    assert found.sentence.endswith("; the author reported 20.00 points of macro F1 more for “8-16” than for “start”.")
+    noisy = filters(ran(read_system(make_system(tmp_path / "noisy", told)), by_candidate(0.8, 0.804, 0.15)))
+    assert noisy.sentence.startswith("The author reported 20.00 points of macro F1 more for “8-16” than for “start”, and two single runs")
+
+
+def unstable_rate(unstable: bool) -> tuple[Judgement, Judgement]:
+    """Return the decisions of the first step and of the rate of the CNN ladder, where all are alike; with the rate 0.1 two of three seeds may learn nothing."""
+    wild, kept = {0: 0.1, 1: 0.1, 2: 0.67}, {"0.0004": 0.712}
+
+    def skill(place: Place, seed: int) -> float:
+        if unstable and place.candidate == "0.1":
+            return wild[seed]
+        return kept.get(place.candidate, 0.7) + 0.004 * float(np.random.default_rng([seed, int(place.identity[:8], 16)]).standard_normal())
+
+    found = ran(replays.system("cnn_ladder"), skill).judgements
+    return found[0], next(one for one in found if one.kept == "0.0004")
+
+
+def test_an_unstable_network_says_nothing_of_the_noise_of_others() -> None:
+    """Once in the mean of all variances it made every interval fifteen times as wide, and any difference smaller than the noise."""
+    (first, rate), (beside, among) = unstable_rate(False), unstable_rate(True)
+    widths = [one.differences[0].high - one.differences[0].low for one in (first, beside)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+    assert among.noise == pytest.approx(rate.noise or 0)
+    others, wild = [[one for one in among.differences if (one.name == "0.1") is odd] for odd in (False, True)]
+    for one, before in zip(others, [one for one in rate.differences if one.name != "0.1"], strict=True):
+        assert one.high - one.low == pytest.approx(before.high - before.low, rel=0.1)
+    assert wild[0].low < -0.9, "its own noise, over three seeds, is all that is known of it"
 
 
 def test_at_the_small_budget_the_measured_difference_is_held_against_the_noise(system: System) -> None:
@@ -151,6 +189,62 @@ def test_what_diverges_is_worse(system: System) -> None:
     found = judged(replayed(system, "whole", wanted, [*lost, *(record(kept, seed, 0.8 + seed / 100) for seed in (0, 1, 2))])).judgements[0]
     assert found.verdict == "confirmed"
     assert found.sentence == "“8-16” is the only one that does not diverge. “start” diverged with every seed."
+
+
+def diverging(system: System, failed: Mapping[str, Sequence[int]], skill: Skill) -> Judgement:
+    """Return the first decision where these seeds of these candidates diverge, and the others score as `skill` says."""
+    made: list[RunRecord] = []
+    for place in places(system)[:3]:
+        for seed in place.seeds:
+            value = skill(place, seed)
+            if seed in failed.get(place.candidate, ()):
+                made.append(RunRecord(*place.name, seed=seed, recipe="", settings={}, run=place.key(seed), failed="the loss is not finite"))
+            elif value is not None:
+                made.append(record(place, seed, value))
+    return judged(replayed(system, "whole", places(system), made)).judgements[0]
+
+
+ALL = (0, 1, 2)
+
+
+LOST = "“start” diverged with every seed."
+FEW = "Two seeds of each are needed, and “start” has fewer"
+PART = "Diverged and left out: “8-16” with 1 of 3 seeds"
+
+
+@pytest.mark.parametrize(
+    ("failed", "missing", "verdict", "sentence"),
+    [
+        ({"start": [0]}, {"start": [1, 2]}, "cannot tell", f"{FEW} so far. Diverged and left out: “start” with 1 of 3 seeds."),
+        ({"8-16": ALL}, {}, "wrong", "“8-16”, which was carried on, diverged with every seed, and “start” did not."),
+        ({"8-16": ALL}, {"start": [1, 2]}, "cannot tell", f"{FEW} so far. “8-16” diverged with every seed."),
+        ({"8-16": ALL, "start": ALL}, {}, "cannot tell", "There is nothing to compare it with. “8-16” and “start” diverged with every seed."),
+        ({"start": [0, 2]}, {}, "cannot tell", f"{FEW}. Diverged and left out: “start” with 2 of 3 seeds."),
+        (
+            {"start": [0], "8-16": [1]},
+            {},
+            "cannot tell",
+            f"Two seeds in common with “8-16” are needed, and “start” has fewer. {PART} and “start” with 1 of 3 seeds.",
+        ),
+        ({"start": ALL, "8-16": [1]}, {}, "confirmed", f"“8-16” is the only one that does not diverge with every seed. {LOST} {PART}."),
+    ],
+)
+def test_divergence_is_judged_when_all_seeds_have_run(
+    system: System, failed: dict[str, Sequence[int]], missing: dict[str, Sequence[int]], verdict: str, sentence: str
+) -> None:
+    found = diverging(system, failed, lambda place, seed: None if seed in missing.get(place.candidate, ()) else 0.8 + seed / 100)
+    assert (found.verdict, found.sentence) == (verdict, sentence)
+
+
+def test_what_is_said_to_be_open_is_open(tmp_path: Path) -> None:
+    """The nearest by its mean is surely worse, and a noisier one that lies further off is not told: of this one it is said."""
+    both = SYSTEM.replace('over = ["start"]\n', "")
+    shares = {"8-16": (0.80, 0.802, 0.798), "8": (0.76, 0.762, 0.758), "start": (0.98, 0.7, 0.3)}
+    found = filters(ran(read_system(make_system(tmp_path, both)), lambda place, seed: shares.get(place.candidate, (0.8, 0.8, 0.8))[seed], images=5000))
+    ends = {one.name: (one.estimate, one.low, one.high) for one in found.differences}
+    assert ends["8"][0] > ends["start"][0]
+    assert ends["8"][2] < 0 < ends["start"][2]
+    assert "“start” is not told from “8-16”" in found.sentence
 
 
 def test_rows_that_answered_other_images_are_compared_over_seeds(system: System) -> None:

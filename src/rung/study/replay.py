@@ -16,7 +16,7 @@ from rung.study.system import Decision, Reported, System
 from rung.study.system_rows import Name, Place
 from rung.words import listing, plural
 
-Answers = npt.NDArray[np.uint8]
+Answers = npt.NDArray[np.unsignedinteger[Any]]
 Budget = Literal["whole", "small"]
 Verdict = Literal["confirmed", "in the noise", "wrong", "cannot tell"]
 Scores = Mapping[str, Mapping[str, Mapping[str, float | None]]]
@@ -31,8 +31,9 @@ class RunRecord:
     ladder, step, candidate: the row it was trained for. settings: all it changes of `recipe`, which the ladder names. run: the name of its run folder; two
     records with the same are one training. epochs: that ran; kept_epoch: whose weights were scored; stopped: why it ended. seconds: its epochs took, their
     validations too. scores: {"train" | "validation" | "test": {metric: {"value", "low", "high"}}}. curves: one value an epoch, by the columns of
-    metrics.jsonl. answers, labels: uint8 (N,) of "validation", and of "test" where it was opened, in the order of the rows of the data. environment: what
-    it ran on. failed: why its training diverged; then there are no scores.
+    metrics.jsonl. answers, labels: uint8 (N,), from 257 classes on uint16, of "validation", and of "test" where it was opened, in the order of the rows of
+    the data. environment: what it ran on. content: SHA-256 of its images with their labels, "" where it is not known. failed: why its training diverged; then
+    there are no scores.
     """
 
     ladder: str
@@ -53,6 +54,7 @@ class RunRecord:
     answers: Mapping[str, Answers] = field(default_factory=dict)
     labels: Mapping[str, Answers] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    content: str = ""
     failed: str = ""
 
     @property
@@ -113,6 +115,16 @@ class Row:
         return tuple(run for run in self.runs if not run.failed)
 
     @property
+    def failed(self) -> int:
+        """How many runs diverged."""
+        return len(self.runs) - len(self.scored)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether every seed that it is to have has run and diverged."""
+        return bool(self.runs) and not self.scored and not self.missing
+
+    @property
     def missing(self) -> tuple[int, ...]:
         """The seeds that have not run."""
         return tuple(seed for seed in self.place.seeds if seed not in {run.seed for run in self.runs})
@@ -154,9 +166,9 @@ class Judgement:
 
     kept: what he carried on; over: those it was compared with, without those that are the same training. verdict: at the budget of the replay.
     differences: each of `over` minus kept, validation accuracy on the same seeds and images; the error of 5 % is shared by all decisions of the system.
-    noise: by how much two single runs of one network differ, 1.96 times the deviation of their difference; None with fewer than two seeds. acted_on: the
-    difference that is held against it: at the whole budget the one that the author reported, else the one measured here; None where there is none.
-    sentence: all of it in words.
+    noise: by how much two single runs of one network differ, 1.96 times the deviation of their difference, of what was kept and of the one it is held
+    against; None with fewer than two seeds. acted_on: the difference that is held against it: at the whole budget the one that the author reported, else the
+    one measured here; None where there is none. metric: of noise and acted_on, "accuracy" or "macro_f1". sentence: all of it in words.
     """
 
     decision: Decision
@@ -167,6 +179,7 @@ class Judgement:
     differences: tuple[Difference, ...] = ()
     noise: float | None = None
     acted_on: float | None = None
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,9 +272,18 @@ def _reported(system: System) -> dict[Name, Reported]:
 def _left_out(stale: Sequence[RunRecord]) -> list[str]:
     if not stale:
         return []
-    names = list(dict.fromkeys(row_name(record.name) for record in stale))
-    shown = listing(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
-    return [f"{plural(len(stale), 'record')} of runs {'is' if len(stale) == 1 else 'are'} left out, for the files now say something else to train: {shown}."]
+    return [f"{records_are(len(stale))} left out, for the files now say something else to train: {rows_of(stale)}."]
+
+
+def records_are(number: int) -> str:
+    """Begin a sentence about so many records: "1 record of runs is"."""
+    return f"{plural(number, 'record')} of runs {'is' if number == 1 else 'are'}"
+
+
+def rows_of(records: Iterable[RunRecord]) -> str:
+    """Name the rows of records, each once, three of them where they are many."""
+    names = list(dict.fromkeys(row_name(record.name) for record in records))
+    return listing(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def row_name(name: Name) -> str:
@@ -294,6 +316,6 @@ def _row_json(row: Row) -> dict[str, Any]:
 
 
 def _judgement_json(one: Judgement) -> dict[str, Any]:
-    plain = {name: getattr(one, name) for name in ("kept", "over", "verdict", "sentence", "noise", "acted_on")}
+    plain = {name: getattr(one, name) for name in ("kept", "over", "verdict", "sentence", "noise", "acted_on", "metric")}
     decided = {"ladder": one.decision.ladder, "step": one.decision.step, "said": one.decision.said}
     return {**decided, **plain, "over": list(one.over), "differences": [asdict(found) for found in one.differences]}
