@@ -198,6 +198,15 @@ def test_an_opened_test_part_has_a_column(small_system: Callable[[str], System])
     assert "| sealed |" in text
 
 
+def test_scores_of_categories_stand_beside_those_of_classes(small_system: Callable[[str], System]) -> None:
+    found = replay_of(small_system(QUESTION), {"start": 0.6})
+    start = found.row("net", "width")
+    scored = tuple(replace(run, scores={"validation": {**run.scores["validation"], "categories.macro_f1": value(0.75)}}) for run in start.runs)
+    rows = tuple(replace(row, runs=scored) if row is start else row for row in found.rows)
+    assert "The same answers by categories" not in text_of(notebook_replay.cells(found, no_layers))
+    assert "macro F1 75.0\u202f% (75.0 to 75.0)." in text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
+
+
 def test_what_has_not_run_is_said_with_its_command(small_system: Callable[[str], System]) -> None:
     text = text_of(notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.6, "[8]": 0.7}), no_layers))
     assert "Not run yet: “\\[16\\]” (3 seeds) and “\\[32\\]” (3 seeds). `rung replay made --minutes 60`" in text

@@ -130,7 +130,7 @@ def classes(row: Row) -> Iterator[Cell]:
     """Yield accuracy, precision, recall, F1 and the confusion matrix of a row, counted from its answers, and which classes are hardest."""
     matrices = _matrices(row)
     about = "On validation, counted from the answers of each seed. The confusion matrix and the sentences are of the first seed."
-    said = _hardest(matrices[0], row.scored[0].classes) if matrices else []
+    said = [*_hardest(matrices[0], row.scored[0].classes), *_categories(row)] if matrices else []
     yield words(f"### {escaped(_title(row))}: accuracy, precision, recall, F1 and confusion matrix", about if matrices else _not_run(row), bullets(said))
     if matrices:
         yield code(
@@ -172,6 +172,14 @@ def _hardest(matrix: Matrix, names: Sequence[str]) -> list[str]:
     elif pairs and len(names) > 2:
         said.append("The errors are spread too evenly, or too few, to say which two classes are confused most.")
     return said
+
+
+def _categories(row: Row) -> Iterator[str]:
+    """Yield the scores of the same answers as answers of coarser categories, where the recipe has such."""
+    wanted = {"accuracy": "accuracy", "macro_recall": "balanced accuracy", "macro_f1": "macro F1"}
+    found = [f"{words} {estimate_text(score)}" for name, words in wanted.items() if (score := row.score("validation", f"categories.{name}"))]
+    if found:
+        yield f"The same answers by categories ({row.place.settings.get('data.categories', 'as the recipe has them')}): {listing(found)}."
 
 
 def groups(row: Row, wanted: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
