@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from rung import replays
-from rung.replays import records
+from rung.replays import left_out, records
 from rung.study.ladder import RUNS
 from rung.study.replay import RunRecord
 from rung.study.system_rows import places
@@ -21,7 +21,7 @@ from rung.words import plural, size
 
 
 def pack(folder: Path, seeds: int | None = None, shipped: Path = records.SHIPPED) -> list[RunRecord]:
-    """Write the records of a replay's folder into the package, and return them; what no row trains any more is dropped.
+    """Write the records of a replay's folder into the package, and return them; what no row trains any more, or saw other images, is dropped.
 
     Raises: RecipeError if the folder is not named after a system.
     """
@@ -32,7 +32,10 @@ def pack(folder: Path, seeds: int | None = None, shipped: Path = records.SHIPPED
     wanted = places(system, small, seeds)
     before = records.read(path)
     order = [place.key(seed) for seed in range(100) for place in wanted]
-    found = {record.run: record for record in (*before, *records.found(folder / RUNS, wanted))}
+    alike, told = left_out.of_same_data(records.found(folder / RUNS, wanted), before, wanted)
+    for line in told:
+        print(line, flush=True)
+    found = {record.run: record for record in reversed(alike)}
     kept = [found[key] for key in dict.fromkeys(order) if key in found]
     records.write(path, kept)
     return kept

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,14 @@ def test_records_come_back_as_they_were_written(place: Path, tmp_path: Path) -> 
     (tmp_path / "tiny.npz").write_bytes(b"")
     with pytest.raises(RunError, match=r"tiny.jsonl or the .npz file beside it is damaged"):
         records.read(tmp_path / "tiny")
+
+
+def test_answers_among_many_classes_are_not_wrapped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = SimpleNamespace(classes=tuple(map(str, range(300))), rows=np.arange(3), labels=np.array([299, 256, 0]), answers=lambda: np.array([256, 299, 1]))
+    monkeypatch.setattr(records.answers, "load", lambda folder: many)
+    made = records.found(place / "runs" / "replay-tiny-small" / "runs", places(replays.system(place / "tiny"), small=True, seeds=1))[0]
+    assert made.answers["validation"].tolist() == [256, 299, 1]
+    assert made.labels["validation"].tolist() == [299, 256, 0]
 
 
 def test_packing_keeps_what_was_shipped_and_drops_what_is_stale(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

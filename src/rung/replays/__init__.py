@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def _file_name(found: System, small: bool) -> str:
 
 def _known(found: System, small: bool, seeds: int | None, folder: Path, own: bool) -> Replay:
     """Return the replay as far as records go: those of the folder, and those that rung brings."""
-    from rung.replays import records
+    from rung.replays import left_out, records
     from rung.study.decisions import judged
     from rung.study.ladder import RUNS
     from rung.study.replay import replayed
@@ -97,4 +98,10 @@ def _known(found: System, small: bool, seeds: int | None, folder: Path, own: boo
     wanted = places(found, small, seeds)
     brought = [] if own or found.name not in systems() else records.shipped(found.name, small)
     mine = records.found(folder / RUNS, wanted, [record.run for record in brought])
-    return judged(replayed(found, "small" if small else "whole", wanted, [*mine, *brought], records.read_costs(folder)))
+    kept, told = left_out.of_same_data(mine, brought, wanted)
+    if told:  # a run of the folder whose record was brought, and is left out now, is read too
+        mine = records.found(folder / RUNS, wanted, [record.run for record in brought if any(record is one for one in kept)])
+        read = {record.run for record in mine}
+        kept, told = left_out.of_same_data(mine, [record for record in brought if record.run not in read], wanted)
+    made = replayed(found, "small" if small else "whole", wanted, kept, records.read_costs(folder))
+    return judged(replace(made, told=(*made.told, *told, *left_out.told_stale(folder / RUNS, wanted))))

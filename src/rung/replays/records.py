@@ -1,7 +1,7 @@
 """Records of finished runs: made from run folders, and kept in two small files, which are shipped with the package.
 
-NAME.jsonl holds one run a line: settings, facts, scores, curves. NAME.npz holds what the runs answered, one byte an image, written as its distance to the
-label, for most are 0 and take no room. No path and no weights are in them.
+NAME.jsonl holds one run a line: settings, facts, scores, curves. NAME.npz holds what the runs answered, one byte an image, two from 257 classes on, written
+as its distance to the label, for most are 0 and take no room. No path and no weights are in them.
 """
 
 from __future__ import annotations
@@ -48,19 +48,23 @@ def found(runs: Path, wanted: Sequence[Place], known: Sequence[str] = ()) -> lis
 
 def record_of(run: Run, place: Place, seed: int) -> RunRecord | None:
     """Return the record of a run of a row; None where it has not ended. Raises RunError where a file of it is damaged."""
-    about: dict[str, Any] = {"seed": seed, "recipe": place.recipe, "settings": dict(place.settings), "run": run.id}
-    if why := ended.diverged(run):
-        return RunRecord(*place.name, **about, seconds=ended.seconds(run), failed=why, environment=_environment(run))
-    if not ended.finished(run):
+    why = ended.diverged(run)
+    if not why and not ended.finished(run):
         return None
+    about: dict[str, Any] = {"seed": seed, "recipe": place.recipe, "settings": dict(place.settings), "run": run.id}
+    about |= {"environment": _environment(run), "content": str(run.read_data().get("content", ""))}
+    if why:
+        return RunRecord(*place.name, **about, seconds=ended.seconds(run), failed=why)
     kept, scores, rows = atomic.read_json(run.kept), run.read_scores(), run.read_rows()
     parts = [part for part in _PARTS if part in scores]
     said = {part: answers.load(run.predictions(part)) for part in parts}
     order = {part: np.argsort(one.rows) for part, one in said.items()}
+    classes = next(iter(said.values())).classes
+    short = np.uint8 if len(classes) <= 1 << 8 else np.uint16
     return RunRecord(
         *place.name,
         **about,
-        classes=next(iter(said.values())).classes,
+        classes=classes,
         parameters=int(kept["parameters"]),
         epochs=len(rows),
         kept_epoch=int(kept["epoch"]),
@@ -68,9 +72,8 @@ def record_of(run: Run, place: Place, seed: int) -> RunRecord | None:
         seconds=round(ended.seconds(run), 1),
         scores={part: dict(_values(values)) for part, values in scores.items()},
         curves={name: tuple(_short(row[name], _CURVE_DIGITS) for row in rows) for name in _CURVES if rows and name in rows[0]},
-        answers={part: one.answers()[order[part]].astype(np.uint8) for part, one in said.items()},
-        labels={part: one.labels[order[part]].astype(np.uint8) for part, one in said.items()},
-        environment=_environment(run),
+        answers={part: one.answers()[order[part]].astype(short) for part, one in said.items()},
+        labels={part: one.labels[order[part]].astype(short) for part, one in said.items()},
     )
 
 
@@ -118,9 +121,9 @@ def write(path: Path, records: Sequence[RunRecord]) -> None:
     for record in records:
         places = {}
         for part, said in record.answers.items():
-            mark = record.labels[part].tobytes()
+            mark = record.labels[part].dtype.str.encode() + record.labels[part].tobytes()
             labels[mark] = record.labels[part]
-            groups.setdefault(mark, []).append(said - record.labels[part])  # modulo 256
+            groups.setdefault(mark, []).append(said - record.labels[part])  # modulo 256, or 65,536
             places[part] = [list(groups).index(mark), len(groups[mark]) - 1]
         lines.append({"format": _FORMAT, **_plain(record), "answers": places})
     arrays = {f"labels_{number}": labels[mark] for number, mark in enumerate(groups)}
