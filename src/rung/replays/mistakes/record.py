@@ -43,7 +43,7 @@ class Figure:
         if self.unit == "share":
             return percent(value)
         if self.unit == "points":
-            return points(value)
+            return points(value).replace("-", "−")
         if self.unit == "reported":
             return f"{percent(value, 2)} (reported)"
         return count(value) if self.unit == "count" and value == int(value) else decimal(value)
