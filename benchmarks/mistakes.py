@@ -30,7 +30,7 @@ def table(shown: Sequence[MistakeShown]) -> str:
     rows = ["| mistake | what was done | with it | without it | what rung says |", "|---|---|---|---|---|"]
     for one in shown:
         wrong, right = ("<br>".join(f"{figure.what}: **{figure.text}**" for figure in side) for side in (one.wrong, one.right))
-        said = "<br>".join(f"`{said.where.partition(',')[0]}`: {shorten(said.sentence, _MOST)}" for said in one.said)
+        said = "<br>".join(f"`{said.where.partition(',')[0].partition(' --')[0]}`: {shorten(said.sentence, _MOST)}" for said in one.said)
         cells = [f"`{one.name}`", f"{one.text}<br>*{one.budget}*", wrong, right, said]
         rows.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(rows)
