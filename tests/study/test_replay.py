@@ -155,7 +155,7 @@ def test_at_the_small_budget_the_measured_difference_is_held_against_the_noise(s
 @pytest.mark.parametrize(("seeds", "names"), [(0, "“8-16” and “start” have"), (1, "“8-16” and “start” have")])
 def test_too_few_seeds_tell_nothing(system: System, seeds: int, names: str) -> None:
     found = filters(ran(system, lambda place, seed: 0.9 if seed < seeds else None))
-    assert found.verdict == "cannot tell"
+    assert found.verdict == "not run"
     assert found.sentence == f"Two seeds of each are needed, and {names} fewer so far."
 
 
@@ -215,9 +215,9 @@ PART = "Diverged and left out: “8-16” with 1 of 3 seeds"
 @pytest.mark.parametrize(
     ("failed", "missing", "verdict", "sentence"),
     [
-        ({"start": [0]}, {"start": [1, 2]}, "cannot tell", f"{FEW} so far. Diverged and left out: “start” with 1 of 3 seeds."),
+        ({"start": [0]}, {"start": [1, 2]}, "not run", f"{FEW} so far. Diverged and left out: “start” with 1 of 3 seeds."),
         ({"8-16": ALL}, {}, "wrong", "“8-16”, which was carried on, diverged with every seed, and “start” did not."),
-        ({"8-16": ALL}, {"start": [1, 2]}, "cannot tell", f"{FEW} so far. “8-16” diverged with every seed."),
+        ({"8-16": ALL}, {"start": [1, 2]}, "not run", f"{FEW} so far. “8-16” diverged with every seed."),
         ({"8-16": ALL, "start": ALL}, {}, "cannot tell", "There is nothing to compare it with. “8-16” and “start” diverged with every seed."),
         ({"start": [0, 2]}, {}, "cannot tell", f"{FEW}. Diverged and left out: “start” with 2 of 3 seeds."),
         (
@@ -244,7 +244,15 @@ def test_what_is_said_to_be_open_is_open(tmp_path: Path) -> None:
     ends = {one.name: (one.estimate, one.low, one.high) for one in found.differences}
     assert ends["8"][0] > ends["start"][0]
     assert ends["8"][2] < 0 < ends["start"][2]
-    assert "“start” is not told from “8-16”" in found.sentence
+    assert "it cannot be told whether “start” or “8-16” is better: “start” minus “8-16” is −14.00 points (" in found.sentence
+    assert found.sentence.endswith("; “8” is lower than “8-16”.")
+
+
+def test_what_only_the_text_of_the_author_says_was_not_carried_on(tmp_path: Path) -> None:
+    meant = read_system(make_system(tmp_path, SYSTEM.replace('over = ["start"]\n', 'over = ["start"]\nby = "text"\n')))
+    found = filters(ran(meant, by_candidate(0.9, 0.7)))
+    assert (found.verdict, found.decision.word) == ("wrong", "kept here")
+    assert found.sentence.startswith("“start” is better than “8-16”, which is kept here, by 20.00 points (")
 
 
 def test_rows_that_answered_other_images_are_compared_over_seeds(system: System) -> None:

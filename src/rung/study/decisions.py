@@ -1,4 +1,4 @@
-"""What an author's decisions are worth, by the referee: confirmed, wrong, in the noise, or that it cannot be told at this budget."""
+"""What an author's decisions are worth, by the referee: confirmed, wrong, in the noise, that it cannot be told at this budget, or that its rows have not run."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ class _Case:
         return [row for row in trained if len(row.scored) < 2] or [row for row in trained if row.candidate not in compared_ones]
 
     @property
+    def waits(self) -> bool:
+        """Whether runs that are still to come, or seeds that nobody asked for, are why it cannot be compared."""
+        few = self.few
+        return bool(few) and (any(row.missing for row in (self.kept, *few)) or any(len(row.runs) < 2 for row in few))
+
+    @property
     def instead(self) -> str:
         """The best of the others with two seeds at least, where kept diverged with every seed; else ""."""
         means = {row.candidate: found.mean for row in self.others if self.kept.diverged and len(row.scored) > 1 and (found := row.score())}
@@ -69,7 +75,7 @@ class _Case:
         if not self.others:
             return "in the noise" if self.same else "cannot tell"
         if self.few or self.kept.diverged:
-            return "cannot tell"
+            return "not run" if self.waits else "cannot tell"
         if all(found.high < 0 for found in self.differences):
             return "confirmed"
         near = self.noise is not None and self.acted_on is not None and abs(self.acted_on) < self.noise
@@ -228,15 +234,19 @@ def _measured_difference(kept: Row, others: Sequence[Row]) -> tuple[str, float |
 
 def _sentence(case: _Case, verdict: Verdict) -> str:
     """Return why the verdict is what it is; what holds at the small budget only says so."""
-    says = {"wrong": _wrong, "confirmed": _confirmed, "in the noise": _in_the_noise, "cannot tell": _cannot_tell}[verdict](case)
+    says = {"wrong": _wrong, "confirmed": _confirmed, "in the noise": _in_the_noise, "cannot tell": _cannot_tell, "not run": _too_few}[verdict](case)
     return f"At the small budget: {says}" if case.small else f"{says[0].upper()}{says[1:]}"
 
 
 def _wrong(case: _Case) -> str:
     if case.instead:
-        return f"{quoted(case.kept.candidate)}, which was carried on, diverged with every seed, and {quoted(case.instead)} did not."
+        return f"{quoted(case.kept.candidate)}, which {_went_on(case)}, diverged with every seed, and {quoted(case.instead)} did not."
     best = max((found for found in case.differences if found.low > 0), key=lambda found: found.estimate)
-    return f"{quoted(best.name)} is better than {quoted(case.kept.candidate)}, which was carried on, by {described(best, True)}."
+    return f"{quoted(best.name)} is better than {quoted(case.kept.candidate)}, which {_went_on(case)}, by {described(best, True)}."
+
+
+def _went_on(case: _Case) -> str:
+    return "was carried on" if case.decision.by == "author" else "is kept here"
 
 
 def _confirmed(case: _Case) -> str:
@@ -293,10 +303,13 @@ def _too_few(case: _Case) -> str:
 
 
 def _open(case: _Case) -> str:
-    """Say which difference is not told, the one that lies nearest to being better."""
+    """Say which difference is not told, the one that lies nearest to being better, and which others are surely lower."""
     found = max((one for one in case.differences if one.low <= 0 <= one.high), key=lambda one: one.estimate)
     seeds = plural(found.seeds, "seed")
-    return f"with {seeds} {quoted(found.name)} is not told from {quoted(case.kept.candidate)}: {described(found, True)}"
+    kept, name = quoted(case.kept.candidate), quoted(found.name)
+    lower = listing([quoted(one.name) for one in case.differences if one.high < 0])
+    beside = f"; {lower} {'is' if sum(one.high < 0 for one in case.differences) == 1 else 'are'} lower than {kept}" if lower else ""
+    return f"with {seeds} it cannot be told whether {name} or {kept} is better: {name} minus {kept} is {described(found, True)}{beside}"
 
 
 def _beside(case: _Case, verdict: Verdict) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
@@ -18,10 +19,11 @@ from rung.words import listing, plural
 
 Answers = npt.NDArray[np.unsignedinteger[Any]]
 Budget = Literal["whole", "small"]
-Verdict = Literal["confirmed", "in the noise", "wrong", "cannot tell"]
+Verdict = Literal["confirmed", "in the noise", "wrong", "cannot tell", "not run"]
 Scores = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 
 LEVEL: Final = 0.95  # of the interval of a row over its seeds
+_SCORES: Final = re.compile(r"\d\s?%|\b\d\d\.\d|\b0\.[1-9]\d|\bpoints\b")  # how scores are written in a text
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +166,7 @@ def _estimate(values: Sequence[float], share: bool) -> Estimate | None:
 class Judgement:
     """What a decision of the author is worth.
 
-    kept: what he carried on; over: those it was compared with, without those that are the same training. verdict: at the budget of the replay.
+    kept: what he carried on, or what is kept here by his text (`decision.by`); over: those it was compared with, without those that are the same training. verdict: at the budget of the replay.
     differences: each of `over` minus kept, validation accuracy on the same seeds and images; the error of 5 % is shared by all decisions of the system.
     noise: by how much two single runs of one network differ, 1.96 times the deviation of their difference, of what was kept and of the one it is held
     against; None with fewer than two seeds. acted_on: the difference that is held against it: at the whole budget the one that the author reported, else the
@@ -200,6 +202,14 @@ class Replay:
     def row(self, ladder: str, step: str, candidate: str = START) -> Row:
         """Return a row by its name; the starts that a table leaves out are there too. Raises StopIteration for one there is not."""
         return next(row for row in self.rows if row.name == (ladder, step, candidate))
+
+    def his_words(self, text: str) -> str:
+        """Return a text about the author's work; "" where it gives scores of his at the small budget: they do not belong beside those of another."""
+        return "" if self.budget == "small" and _SCORES.search(text) else text
+
+    def said(self, one: Judgement) -> str:
+        """Return the author's reason for a decision; "" at the small budget, for it was seen in scores of another."""
+        return one.decision.said if self.budget == "whole" else ""
 
     @property
     def shown(self) -> tuple[Row, ...]:
@@ -240,7 +250,7 @@ class Replay:
             "missing": len(self.missing),
             "hours_left": self.hours_left(),
             "rows": [_row_json(row) for row in self.shown],
-            "decisions": [_judgement_json(one) for one in self.judgements],
+            "decisions": [_judgement_json(one, self.said(one)) for one in self.judgements],
             "told": list(self.told),
         }
 
@@ -315,7 +325,7 @@ def _row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _judgement_json(one: Judgement) -> dict[str, Any]:
+def _judgement_json(one: Judgement, said: str) -> dict[str, Any]:
     plain = {name: getattr(one, name) for name in ("kept", "over", "verdict", "sentence", "noise", "acted_on", "metric")}
-    decided = {"ladder": one.decision.ladder, "step": one.decision.step, "said": one.decision.said}
+    decided = {"ladder": one.decision.ladder, "step": one.decision.step, "said": said, "by": one.decision.by}
     return {**decided, **plain, "over": list(one.over), "differences": [asdict(found) for found in one.differences]}

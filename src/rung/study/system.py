@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import Field
 
@@ -66,7 +66,10 @@ class Reported(Part):
 
 
 class Decision(Part):
-    """That the author carried the kept candidate of a step on. over: those that it was preferred to; empty: all others of the step. said: his reason."""
+    """That the kept candidate of a step is carried on. over: those that it was preferred to; empty: all others of the step. said: his reason.
+
+    by: "author" where he ran it and went on with it; "text" where only his text says so: kept here, and judged as what would have been right.
+    """
 
     place: ClassVar[str] = "decision"
 
@@ -74,6 +77,12 @@ class Decision(Part):
     step: str
     over: tuple[str, ...] = ()
     said: str = ""
+    by: Literal["author", "text"] = "author"
+
+    @property
+    def word(self) -> str:
+        """What was done with the kept one, in a table's words."""
+        return "carried on" if self.by == "author" else "kept here"
 
 
 class Stage(Part):
