@@ -210,7 +210,7 @@ def test_scores_of_categories_stand_beside_those_of_classes(small_system: Callab
 def test_what_has_not_run_is_said_with_its_command(small_system: Callable[[str], System]) -> None:
     text = text_of(notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.6, "[8]": 0.7}), no_layers))
     assert "Not run yet: “\\[16\\]” (3 seeds) and “\\[32\\]” (3 seeds). `rung replay made --minutes 60`" in text
-    assert "**Cannot tell.** Two seeds of each are needed" in text
+    assert "**Not run.** Two seeds of each are needed" in text
 
 
 @pytest.mark.extras

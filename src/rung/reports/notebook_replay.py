@@ -21,7 +21,7 @@ from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
 _DRAWING: Final = ("draw_network", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds")
 _REPORTED: Final = {"accuracy": "reported: accuracy, test", "macro_f1": "reported: macro F1, test"}
 _AXIS: Final = "accuracy on validation (%)"
-_VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
+_VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not run")
 
 
 def cells(replay: Replay, layers: Layers, made: Mapping[str, Sequence[str]] | None = None) -> list[Cell]:
@@ -65,8 +65,8 @@ def _sentence(text: str) -> str:
 
 def _tally(replay: Replay) -> str:
     """Say how many of the author's decisions came to which verdict."""
-    found = [one.verdict for one in replay.judgements]
-    each = listing([f"{found.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in found])
+    found = [one.verdict for one in replay.judgements if one.decision.by == "author"]
+    each = listing([f"{found.count(verdict)} {verdict}{' yet' if verdict == 'not run' else ''}" for verdict in _VERDICTS if verdict in found])
     return f"{plural(len(found), 'decision')} of the author: {each}." if found else "No decision of the author is judged."
 
 

@@ -1,4 +1,4 @@
-"""What an author's decisions are worth, by the referee: confirmed, wrong, in the noise, that it cannot be told at this budget, or that its rows have not run."""
+"""What an author's decisions are worth, by the referee: confirmed, wrong, in the noise, that it cannot be told here, or that rows have not run."""
 
 from __future__ import annotations
 

@@ -166,7 +166,8 @@ def _estimate(values: Sequence[float], share: bool) -> Estimate | None:
 class Judgement:
     """What a decision of the author is worth.
 
-    kept: what he carried on, or what is kept here by his text (`decision.by`); over: those it was compared with, without those that are the same training. verdict: at the budget of the replay.
+    kept: what he carried on, or what is kept here by his text (`decision.by`); over: those it was compared with, without those that are the same training.
+    verdict: at the budget of the replay.
     differences: each of `over` minus kept, validation accuracy on the same seeds and images; the error of 5 % is shared by all decisions of the system.
     noise: by how much two single runs of one network differ, 1.96 times the deviation of their difference, of what was kept and of the one it is held
     against; None with fewer than two seeds. acted_on: the difference that is held against it: at the whole budget the one that the author reported, else the
