@@ -381,7 +381,7 @@ def replay(found: Replay, command: str) -> None:
     lines(["", texts.tally(found)])
     for one in found.judgements:
         lines([f"- {one.verdict}: {texts.decision(found, one)}", f"  {one.sentence}"])
-    lines(["", *(f"mistake: {one.name}: {one.text} {one.lesson}" for one in system.mistakes)])
+    lines(["", *(f"mistake: {one.mistake.name}: {one.text} {one.mistake.lesson}" for one in texts.mistakes(found, {}))])
     lines([*found.told, texts.progress(found, command)])
 
 

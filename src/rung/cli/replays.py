@@ -37,6 +37,7 @@ def replay(
     """
     begun.append(AGAIN)
     from rung import display, replays
+    from rung.reports import replay_text
 
     names = replays.systems() if name == "all" else (name,)
     until = time.monotonic() + 60 * (minutes or 0)
@@ -58,7 +59,7 @@ def replay(
             )
         found.append(made)
         if not as_json:
-            display.replay(made, _command(one, small, seeds, own, out))
+            display.replay(made, f"rung replay {replay_text.called(one, small, out, seeds, own)}")
             display.lines(_measured(made))
         if mistakes:
             _make_mistakes(made, as_json)
@@ -74,17 +75,12 @@ def _left(minutes: float | None, until: float) -> float | None:
     return left if left > 0 else None
 
 
-def _command(name: str, small: bool, seeds: int | None, own: bool, out: Path) -> str:
-    """Return the command that goes on with a replay, without its minutes."""
-    words = ["rung replay", name, *(["--small"] if small else []), *([f"--seeds {seeds}"] if seeds else []), *(["--own"] if own else [])]
-    return " ".join([*words, *([f"--out {out}"] if out != DEFAULT_ROOT else [])])
-
-
 def _measured(made: Replay) -> list[str]:
     """Return what making the author's mistakes again has shown, a line each."""
     from rung.replays import mistakes
 
-    lines = [f"- {one.line}" for one in mistakes.shown(made.system.name)]
+    untold = {one.name for one in made.system.mistakes if not made.his_words(one.text)}
+    lines = [f"- {one.line}" for one in mistakes.shown(made.system.name) if one.name not in untold]
     return [f"the mistakes made again ({len(lines)}; what rung says to each: rung replay {made.system.name} --page FILE.html):", *lines] if lines else []
 
 

@@ -42,7 +42,7 @@ def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         ],
         "ladders": [_ladder(replay, ladder.name, ladder.title) for ladder in system.ladders],
         "decisions": [_decision(replay, one) for one in replay.judgements],
-        "mistakes": [{"mistake": one, "lines": shown.get(one.name, ())} for one in system.mistakes],
+        "mistakes": texts.mistakes(replay, shown),
     }
 
 
@@ -66,7 +66,7 @@ def _ladder(replay: Replay, name: str, title: str) -> dict[str, Any]:
     return {
         "name": name,
         "title": title or name,
-        "why": plan.why,
+        "why": plan.why if replay.budget == "whole" else "",  # it asks about scores of the author
         "climb": Markup(_climb(replay, name)),
         "steps": [{"name": step, "rows": found} for step, found in steps.items()],
         "axis": [tick_text(round(end, 3)) for end in limits] if limits else None,
@@ -151,6 +151,6 @@ def _decision(replay: Replay, one: Judgement) -> dict[str, Any]:
         "ladder": one.decision.ladder,
         "step": one.decision.step,
         "kept": one.kept,
-        "said": texts.said_of(replay, one),
+        "said": replay.said(one),
         "sentence": one.sentence,
     }

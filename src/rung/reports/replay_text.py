@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from rung.reports.copies import Table
+from rung.store.run import DEFAULT_ROOT
 from rung.study.amounts import signed_text
 from rung.study.plan import shown
 from rung.study.replay import Estimate, Judgement, Replay, Row, row_name
-from rung.study.system import Reported
+from rung.study.system import Mistake, Reported
 from rung.words import count, duration, listing, plural, quoted
 
 VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
 REPORTED: Final = "reported: test (%)"
 KEPT: Final = "carried on"
 NOT_RUN: Final = "not run"
+_ELSEWHERE: Final = "It is told with scores of the author, so at the whole budget only."
 
 
 def table(replay: Replay, ladder: str) -> Table:
@@ -32,7 +38,7 @@ def _cells(replay: Replay, row: Row) -> dict[str, str]:
     return {
         "step": row.step,
         "candidate": row.candidate,
-        **({REPORTED: _points(row.reported, "accuracy"), "reported: macro F1": _points(row.reported, "macro_f1")} if whole else {}),
+        **({REPORTED: points(row.reported, "accuracy"), "reported: macro F1": points(row.reported, "macro_f1")} if whole else {}),
         "seeds": str(len(row.scored)),
         "validation (%)": _mean(accuracy),
         "95 % over seeds": interval(accuracy),
@@ -46,7 +52,7 @@ def _cells(replay: Replay, row: Row) -> dict[str, str]:
     }
 
 
-def _points(reported: Reported | None, name: str) -> str:
+def points(reported: Reported | None, name: str) -> str:
     """Write a figure that the author reported, with as many digits as he gave."""
     value = getattr(reported, name) if reported else None
     return "" if value is None else f"{value:.2f}" if name == "accuracy" else f"{value:.3f}"
@@ -70,6 +76,9 @@ def remark(row: Row) -> str:
         *([f"diverged with seed {listing(diverged)}"] if diverged else []),
         *([NOT_RUN] if not row.runs else []),
     ]
+    accuracy, f1 = row.score(metric="categories.accuracy"), row.score(metric="categories.macro_f1")
+    if accuracy and f1:
+        said.append(f"by categories {_mean(accuracy)} %, macro F1 {_mean(f1)} %")
     return ", ".join(said)
 
 
@@ -113,10 +122,26 @@ def tally(replay: Replay) -> str:
 
 def decision(replay: Replay, one: Judgement) -> str:
     """Return what the author decided and how he put it: "grey, CNN 3 filters: “[32, 64, 128]” was carried on: .."."""
-    said = said_of(replay, one)
+    said = replay.said(one)
     return f"{one.decision.ladder}, {one.decision.step}: {quoted(one.kept)} was carried on{f': {said}' if said else ''}"
 
 
-def said_of(replay: Replay, one: Judgement) -> str:
-    """Return the author's reason; "" at the small budget, for it names his figures, which do not belong beside those of another budget."""
-    return one.decision.said if replay.budget == "whole" else ""
+@dataclass(frozen=True)
+class Told:
+    """A mistake as it is told at a budget. text: what the author's code did; lines: what making it again has shown."""
+
+    mistake: Mistake
+    text: str
+    lines: Sequence[str]
+
+
+def mistakes(replay: Replay, made: Mapping[str, Sequence[str]]) -> list[Told]:
+    """Return the author's mistakes; of those that are told with his scores only the lesson at the small budget. made: what each has shown, by its name."""
+    words = [(one, replay.his_words(one.text)) for one in replay.system.mistakes]
+    return [Told(one, text or _ELSEWHERE, made.get(one.name, ()) if text else ()) for one, text in words]
+
+
+def called(name: str, small: bool = False, out: Path = DEFAULT_ROOT, seeds: int | None = None, own: bool = False) -> str:
+    """Return the words behind `rung replay` and `rung notebook` that name a replay, as a shell takes them."""
+    words = [name, *(["--small"] if small else []), *(["--seeds", str(seeds)] if seeds else []), *(["--own"] if own else [])]
+    return shlex.join([*words, *(["--out", str(out)] if out != DEFAULT_ROOT else [])])
