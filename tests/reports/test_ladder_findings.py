@@ -66,6 +66,10 @@ def test_what_the_file_keeps_is_said_and_where_the_referee_keeps_another() -> No
     assert not sentences(said.kept_by_file(ladder(step())))
     assert said.step_sentences(ladder(against), against)[1:3] == [reason, "The referee: The referee's reason."]
     assert not sentences(said.rule(ladder(against)))
+    (sentence,) = sentences(said.climb(ladder(against, step(2))))
+    assert ", 1 of them climbed: “4” (length 2); kept by the file: “3” (length 1)." in sentence
+    (sentence,) = sentences(said.climb(ladder(against)))
+    assert ", none of them climbed; kept by the file: “3” (length 1)." in sentence
     stays = replace(step(kept="4", keep="start"), kept="start")
     (sentence,) = sentences(said.climb(ladder(stays)))
     assert sentence.endswith("the mean of 4 seeds."), "the referee found one that is better"

@@ -61,8 +61,8 @@ def climb(ladder: Ladder) -> Iterator[Finding]:
     metric, share = ladder.plan.metric, is_share(ladder.plan.metric)
     first, last = decided[0].start, decided[-1].named(decided[-1].kept)
     steps = f"{plural(len(decided), 'step')}"
-    climbed = [step for step in decided if step.kept != START]
-    if not climbed:
+    moved, climbed = [step for step in decided if step.kept != START], [step for step in decided if climbs(step)]
+    if not moved:
         unbeaten = " No candidate was shown to be better." if is_unbeaten(ladder) else ""
         sentence = (
             f"After {steps} the start is still what is kept: {name_text(metric)} {value_text(first.mean, share)} on validation, the mean of "
@@ -70,13 +70,25 @@ def climb(ladder: Ladder) -> Iterator[Finding]:
         )
         yield Finding("climb", sentence, {"steps": len(decided), "start": first.mean, "winner": first.mean, "climbed": 0})
         return
-    way = listing([f"{quoted(step.kept)} ({step.name})" for step in climbed])
     gain = last.mean - first.mean
     sentence = (
         f"From {value_text(first.mean, share)} to {value_text(last.mean, share)} {name_text(metric)} on validation, {signed_text(gain, share)}"
-        f"{' points' if share else ''} over {steps}, {len(climbed)} of them climbed: {way}.{_whole_interval(ladder, first, last)}"
+        f"{' points' if share else ''} over {steps}, {_way(moved)}.{_whole_interval(ladder, first, last)}"
     )
     yield Finding("climb", sentence, {"steps": len(decided), "start": first.mean, "winner": last.mean, "climbed": len(climbed)})
+
+
+def climbs(step: LadderStep) -> bool:
+    """Return whether a decided step climbs: what it keeps is not its start, and where the file says what is kept, the referee keeps it too."""
+    return step.kept != START and (not step.keep or (step.verdict is not None and step.verdict.kept == step.kept))
+
+
+def _way(moved: Sequence[LadderStep]) -> str:
+    """Write which steps climbed, and which only go on with what the file keeps; moved: those that keep another than their start."""
+    climbed, others = [step for step in moved if climbs(step)], [step for step in moved if not climbs(step)]
+    way, kept = (listing([f"{quoted(step.kept)} ({step.name})" for step in steps]) for steps in (climbed, others))
+    said = [f"{len(climbed)} of them climbed: {way}"] if climbed else ["none of them climbed"]
+    return "; ".join([*said, *([f"kept by the file: {kept}"] if others else [])])
 
 
 def _whole_interval(ladder: Ladder, first: Candidate, last: Candidate) -> str:

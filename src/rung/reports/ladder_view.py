@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rung.reports import ladder_figures as figures
 from rung.reports.copies import Table, copies
-from rung.reports.ladder_findings import LADDER_LABELS, decided_steps, difference_range, findings, is_unbeaten, level_text, step_sentences
+from rung.reports.ladder_findings import LADDER_LABELS, climbs, decided_steps, difference_range, findings, is_unbeaten, level_text, step_sentences
 from rung.study.amounts import is_share, name_text, range_text, signed_text, value_text
 from rung.study.ladder import RUNS, Candidate, Ladder, LadderStep
 from rung.study.metrics import metric_named
@@ -46,7 +46,7 @@ def view(ladder: Ladder, rows: Rows) -> dict[str, Any]:
         "metric": metric,
         "unit": "points" if share else "",
         "settings": [(name, shown(value)) for name, value in {**ladder.plan.settings, **ladder.settings}.items()],
-        "changed": set(ladder.settings),
+        "how": {name: how_set(ladder, name) for name in {**ladder.plan.settings, **ladder.settings}},
         "runs": RUNS,
         "band_level": level_text(_LEVEL),
     }
@@ -87,6 +87,12 @@ def _facts(ladder: Ladder) -> list[str]:
         f"rule {plan.rule}, error rate {plan.level * 100:g}{PERCENT}",
         *([f"budget {plan.budget_minutes:g} min"] if plan.budget_minutes else []),
     ]
+
+
+def how_set(ladder: Ladder, name: str) -> str:
+    """Return in a word or two how a field came to its value: climbed to, kept by the file, or set for all candidates."""
+    of = [step for step in decided_steps(ladder) if name in step.named(step.kept).settings]
+    return "set for all" if not of else "climbed" if climbs(of[-1]) else "kept by the file"
 
 
 def state_of(step: LadderStep, one: Candidate) -> str:

@@ -155,7 +155,7 @@ def _test(ladder: Ladder) -> Cell:
 
 def _kept(ladder: Ladder) -> Cell:
     changed = {**ladder.plan.settings, **ladder.settings}
-    rows = [(f"`{name}`", shown(value), "climbed" if name in ladder.settings else "set for all") for name, value in changed.items()]
+    rows = [(f"`{name}`", shown(value), ladder_view.how_set(ladder, name)) for name, value in changed.items()]
     options = [word for name, value in changed.items() for word in ("--set", f"{name}={shown(value)}")]
     return words(
         "## What is kept, and how to do it again",
