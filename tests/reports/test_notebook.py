@@ -106,8 +106,18 @@ def test_a_run_says_all_that_was_asked_for(digits_report: ReportInput) -> None:
     assert digits_report.command in text
     assert "Over-fit from epoch" in text
     assert "`train.learning_rate` | 0.001" in text
+    assert "the processor gives the same bits without it" in text
+    shown = text[text.index("## Hyper-parameters") : text.index("<details>")]
+    for name in ("train.optimizer", "train.loss", "train.batch_size", "train.epochs", "train.schedule", "train.early_stopping", "network.initialisation"):
+        assert f"| `{name}` | " in shown
     assert "The test part (359 images) is sealed" in text
     assert "No image stands in this notebook" in text
+
+
+@pytest.mark.parametrize(("device", "held", "words"), [("cuda", False, "the same but for rounding"), ("cuda", True, "held to deterministic algorithms")])
+def test_how_equal_a_second_run_is_depends_on_the_device(digits_report: ReportInput, device: str, held: bool, words: str) -> None:
+    report = replace(digits_report, environment={**digits_report.environment, "device": device, "deterministic": held})
+    assert words in text_of(notebook_run.cells(report))
 
 
 def test_equal_runs_have_equal_cells_and_no_picture(digits_report: ReportInput) -> None:

@@ -165,6 +165,10 @@ def test_the_answer_is_made_of_these_numbers(small_system: Callable[[str], Syste
     assert "“\\[16\\]” diverged with 3 seeds of 3." in text
     assert re.search(r"“\\\[32\\\]” did not learn: [\d.]+\u202f% on validation is what guessing among 3 classes gives\.", text)
     assert "Is wider better?" in text
+    asked = text[text.index("hyper-parameters") : text.index("<details>")]
+    assert re.search(r"\| `train.optimizer` \| \w+ \|", asked)
+    assert re.search(r"\| `train.learning_rate` \| 0\.\d+ \|", asked)
+    assert "| `train.early_stopping` | " in asked
     assert "## What was measured to be better".replace("## ", "### ") in text
     assert "Over-fit from epoch 9 (seed 0)" in text
     assert "Furry (cat, dog):" in text

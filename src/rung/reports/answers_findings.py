@@ -126,7 +126,7 @@ def confident_mistakes(report: ReportInput) -> Iterator[Finding]:
     if sure:
         which = "The only wrong answer" if total == 1 else f"All {total:,} wrong answers" if sure == total else f"{sure:,} of the {total:,} wrong answers"
         was, them, cause = ("was", "it", "a look-alike or a wrong label") if sure == 1 else ("were", "them", "look-alikes and wrong labels")
-        sentence = f"{which} {was} given with a confidence of {percent(_SURE, 0)} or more: look at {them} under Worst mistakes, for {cause}."
+        sentence = f"{which} {was} given with a confidence of {percent(_SURE, 0)} or more: look at {them} under Worst mistakes in report.html, for {cause}."
         yield Finding("confident_mistakes", sentence, {"sure": sure, "wrong": total, "from": _SURE})
 
 

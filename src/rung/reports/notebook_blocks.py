@@ -18,6 +18,7 @@ from rung.reports.notebook_network import drawn, layer_rows, reasons
 from rung.study.amounts import range_text, signed_text
 from rung.study.replay import Estimate, Replay, Row, RunRecord, row_name
 from rung.study.system_rows import recipe_named
+from rung.training.optimizer_defaults import resolved
 from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
 
 if TYPE_CHECKING:
@@ -85,10 +86,23 @@ def network(row: Row, layers: Layers) -> Iterator[Cell]:
 
 
 def settings(row: Row) -> Cell:
-    """Return the hyper-parameters of a row, those that differ from rung's defaults."""
-    changed, rest = tables.settings(recipe_of(row))
-    table = table_text(("field", "value", "meaning"), [(f"`{one.name}`", one.value, one.meaning) for one in changed])
-    return words(f"### {escaped(_title(row))}: hyper-parameters", table, f"The {len(rest)} other fields are at their defaults (docs/fields.md).")
+    """Return the hyper-parameters of a row, as its training takes them."""
+    recipe = recipe_of(row)
+    return words(f"### {escaped(_title(row))}: hyper-parameters", *setting_tables(recipe.model_copy(update={"train": resolved(recipe.train)})))
+
+
+def setting_tables(recipe: Recipe) -> Iterator[str]:
+    """Yield the hyper-parameters of a recipe: those that a sheet asks for and those that differ from their defaults, then the others, folded away."""
+    changed, rest = tables.settings(recipe, tables.ASKED)
+    headings = ("field", "value", "default", "meaning")
+
+    def listed(settings: Sequence[tables.Setting]) -> str:
+        return table_text(headings, [(f"`{one.name}`", one.value, one.default, one.meaning) for one in settings])
+
+    yield "A default is given where the value differs from it."
+    yield listed(changed)
+    if rest:
+        yield f"<details><summary>The {len(rest)} others, at their defaults</summary>\n\n{listed(rest)}\n\n</details>"
 
 
 def trainings(row: Row) -> Iterator[Cell]:

@@ -10,6 +10,7 @@ from rung.reports import tables
 from rung.reports.finding import Finding
 from rung.reports.findings import findings, verdict
 from rung.reports.inputs import ReportInput
+from rung.reports.notebook_blocks import setting_tables
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, packed, table_text, words
 from rung.reports.notebook_network import drawn, layer_rows, reasons
 from rung.reports.training_findings import kept_words, loss_name, read_curves
@@ -114,18 +115,7 @@ def _network(report: ReportInput) -> list[Cell]:
 
 
 def _settings(report: ReportInput) -> Cell:
-    changed, rest = tables.settings(report.recipe)
-    headings = ("field", "value", "default", "meaning")
-
-    def listed(settings: list[tables.Setting]) -> str:
-        return table_text(headings, [(f"`{one.name}`", one.value, one.default, one.meaning) for one in settings])
-
-    return words(
-        "## Hyper-parameters",
-        "Those that differ from their defaults:",
-        listed(changed),
-        f"<details><summary>The {len(rest)} others, at their defaults</summary>\n\n{listed(rest)}\n\n</details>" if rest else "",
-    )
+    return words("## Hyper-parameters", *setting_tables(report.recipe))
 
 
 def _training(report: ReportInput) -> list[Cell]:
@@ -202,10 +192,21 @@ def _again(report: ReportInput) -> Cell:
     return words(
         "## How to do it again",
         fence(report.command),
-        f"With equal data (SHA-256 `{report.data['hash']}`) and versions the result is the same, for the recipe carries the seed and every value that "
-        f"the machine or the data decided.",
+        _how_equal(report),
         "\n\n".join(
             ["<details><summary>Versions and machine</summary>", table_text(("what", "value"), tables.environment_rows(report.environment)), "</details>"]
         ),
         f"Notes: {escaped(report.recipe.notes)}" if report.recipe.notes else "",
     )
+
+
+def _how_equal(report: ReportInput) -> str:
+    """Say how equal a second run is: on the processor always, on a GPU where the run was held to deterministic algorithms."""
+    facts = report.environment
+    same = f"With equal data (SHA-256 `{report.data['hash']}`) and versions the result is the same"
+    carried = "the recipe carries the seed and every value that the machine or the data decided"
+    if facts.get("device") in (None, "cpu"):
+        return f"{same}, for {carried}. (`deterministic` below is a setting for GPUs; the processor gives the same bits without it.)"
+    if facts.get("deterministic"):
+        return f"{same}, for {carried}, and the run was held to deterministic algorithms."
+    return f"{same} but for rounding: {carried}, but a GPU adds in an order of its own unless the run is made with `--exact`."

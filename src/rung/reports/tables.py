@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rung.data.imageset import PARTS
 from rung.explain import mistakes
@@ -221,8 +221,14 @@ class Setting:
     meaning: str
 
 
-def settings(recipe: Recipe) -> tuple[list[Setting], list[Setting]]:
-    """Return the fields that differ from their defaults, and the rest; always among the first: seed, sources and kind of network."""
+_ALWAYS: Final = ("seed", "data.sources", "network.kind")
+_TRAINING: Final = ("optimizer", "learning_rate", "momentum", "loss", "batch_size", "epochs", "schedule", "early_stopping", "monitor")
+_NETWORK: Final = ("activation", "dense_activation", "initialisation")
+ASKED: Final = (*(f"train.{name}" for name in _TRAINING), *(f"network.{name}" for name in _NETWORK))  # hyper-parameters that a sheet asks for
+
+
+def settings(recipe: Recipe, always: Collection[str] = ()) -> tuple[list[Setting], list[Setting]]:
+    """Return the fields that differ from their defaults, and the rest; always among the first: seed, sources and kind of network, and those named."""
     network = recipe.network.model_dump() if isinstance(recipe.network, OwnNetwork) else {"kind": recipe.network.kind}
     defaults, meanings = flat(Recipe.model_validate({"network": network})), describe(recipe)
     changed: list[Setting] = []
@@ -232,7 +238,7 @@ def settings(recipe: Recipe) -> tuple[list[Setting], list[Setting]]:
             continue
         differs = value != defaults[name]
         item = Setting(name, setting_text(value), setting_text(defaults[name]) if differs else "", meanings[name])
-        (changed if differs or name in ("seed", "data.sources", "network.kind") else rest).append(item)
+        (changed if differs or name in (*_ALWAYS, *always) else rest).append(item)
     return changed, rest
 
 
