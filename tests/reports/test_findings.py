@@ -357,10 +357,8 @@ def test_one_error_is_spoken_of_as_one(make_report: MakeReport, answered: Answer
     report = make_report({"validation": answered("validation", confusion, "abcd", 0.95)})
     assert of_kind(report, "confusions").sentence == "There is 1 validation error: “c” answered “a”."
     sure = of_kind(report, "confident_mistakes").sentence.replace("\u202f", " ")
-    assert (
-        sure
-        == "The only wrong answer was given with a confidence of 90 % or more: look at it under Worst mistakes in report.html, for a look-alike or a wrong label."
-    )
+    look = "look at it under Worst mistakes in report.html, for a look-alike or a wrong label."
+    assert sure == f"The only wrong answer was given with a confidence of 90 % or more: {look}"
 
 
 def test_some_of_the_wrong_answers_are_sure(make_report: MakeReport, answered: Answered) -> None:
