@@ -138,6 +138,26 @@ def test_when_the_time_is_over_what_trains_saves_and_the_rest_is_left(tmp_path: 
     assert not (tmp_path / "done" / "c").exists()
 
 
+@pytest.mark.parametrize(("do", "error", "message"), [("fail", DataError, "^candidate 'a': no such image$"), ("die", RunError, "ended by SIGKILL")])
+def test_what_fails_as_the_time_ends_is_said(train: object, do: str, error: type[Exception], message: str) -> None:
+    """The time is over when the last step is heard, and by then the end of the job has been told."""
+
+    class Over(float):
+        heard = False
+
+        def __le__(self, now: object) -> bool:
+            return self.heard
+
+    until = Over()
+
+    def observe(one: Job, step: int, steps: int) -> None:
+        if step == steps:
+            until.heard = executor._workers[0].connection.poll(60)
+
+    with Executor(train, 2) as executor, pytest.raises(error, match=message):  # type: ignore[arg-type]
+        executor.run([job("a", do)], observe, until)
+
+
 def test_workers_do_not_outlive_the_process_that_sends_them_jobs(tmp_path: Path, train: object) -> None:
     """It is killed, so it can tell them nothing: they see that it is gone."""
     program = (

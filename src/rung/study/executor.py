@@ -111,11 +111,14 @@ class Executor:
                 if number := stop_signal():
                     self._stop()
                     raise Interrupted(f"stopped; {AGAIN}", number)
-                if until is not None and time.monotonic() >= until:
-                    self._stop()
-                    break
                 for connection in ready:
                     self._hear(busy[connection], observe, diverged)  # type: ignore[index]
+                if until is not None and time.monotonic() >= until:
+                    for worker in busy.values():  # what has failed by now is said, and not stopped in silence
+                        while worker.job and worker.connection.poll():
+                            self._hear(worker, observe, diverged)
+                    self._stop()
+                    break
         return diverged
 
     def _assign(self, waiting: deque[Job]) -> None:

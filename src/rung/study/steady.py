@@ -13,7 +13,9 @@ import numpy as np
 
 from rung.study.measured import Floats
 
-_FAR: Final = 5.0  # times the usual deviation over seeds, beyond which a network is unstable: there may be noisier ones than the rest that are not
+# Times the usual deviation over seeds, beyond which a network is unstable. With 5 more than 5 % of systems had a false judgement where deviations differ much
+# (benchmarks/replay_noise.py); with 10 what trains badly with one seed of three widens all intervals again.
+_FAR: Final = 8.0
 _BY_CHANCE: Final = 0.01  # how often one at least of networks that are all equally noisy may look so
 _LEARNT: Final = 0.05  # of the way from chance to no error; less is nothing
 
