@@ -32,6 +32,12 @@ def idle(recipe: Recipe) -> list[str]:
     return said
 
 
+def idle_fields(recipe: Recipe) -> set[str]:
+    """Return the fields that do nothing beside the others, whatever their values."""
+    fields = flat(recipe)
+    return {name for name, need in _NEEDS.items() if name in fields and not need.acts(fields)}
+
+
 def _schedule(*names: str) -> _Need:
     return _Need(lambda fields: fields["train.schedule"] in names, f"train.schedule = {' or '.join(map(repr, names))}")
 

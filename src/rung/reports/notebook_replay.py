@@ -1,5 +1,4 @@
-"""The cells of a notebook about a replayed system, in the order of its author's own sheet: each question with its rows, its figures and its answer in "
-"words."""
+"""The cells of a notebook about a replayed system, in the order of its author's own sheet: each question with its rows, its figures and its answer."""
 
 from __future__ import annotations
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from rung.reports import notebook_blocks as blocks
 from rung.reports import notebook_demonstration
+from rung.reports import replay_text as texts
+from rung.reports.changes import changed_text
 from rung.reports.notebook_blocks import Layers, curves_of, estimate_text, key_of
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, table_text, words
 from rung.study.amounts import signed_text
-from rung.study.plan import shown
 from rung.study.question import Question, questions_of
 from rung.study.replay import Judgement, Replay, Row
 from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
@@ -21,21 +21,24 @@ from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
 _DRAWING: Final = ("draw_network", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds")
 _REPORTED: Final = {"accuracy": "reported: accuracy, test", "macro_f1": "reported: macro F1, test"}
 _AXIS: Final = "accuracy on validation (%)"
-_VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not run")
 
 
-def cells(replay: Replay, layers: Layers, made: Mapping[str, Sequence[str]] | None = None) -> list[Cell]:
+def cells(replay: Replay, layers: Layers, made: Mapping[str, Sequence[str]] | None = None, called: str = "") -> list[Cell]:
     """Return the whole notebook; layers(row): what the network of a row is made of, nothing where that is not known.
-    made: what making each of the author's mistakes again has shown, in lines, by its name. Equal input gives equal cells.
+
+    made: what making each of the author's mistakes again has shown, in lines, by its name. called: the words behind `rung replay` and `rung notebook`
+    that name this replay, as a shell takes them; by its name if not given. Equal input gives equal cells.
 
     Raises: RecipeError for a question that does not fit the system.
     """
     questions = questions_of(replay.system)
+    called = called or texts.called(replay.system.name, replay.budget == "small")
+    told = texts.mistakes(replay, made or {})
     return [
         _opening(replay),
         data_cell(_data(replay, questions, layers), _said(replay), *_DRAWING),
-        *[cell for number, question in enumerate(questions, 1) for cell in _question(replay, number, question, layers, made or {})],
-        _again(replay),
+        *[cell for number, question in enumerate(questions, 1) for cell in _question(replay, number, question, layers, told, called)],
+        _again(replay, called),
     ]
 
 
@@ -46,14 +49,14 @@ def _opening(replay: Replay) -> Cell:
     return words(
         f"# {escaped(system.title)}",
         escaped(_sentence(system.task)),
-        f"**{escaped(_tally(replay))}** {ran}",
-        _budget(replay),
+        f"**{escaped(texts.tally(replay))}** {ran}",
+        escaped(texts.budget(replay)),
         "Every number here was measured by rung over several seeds, on the validation part unless it says test; what the author reported is marked so. "
         f"Intervals in tables are at 95{PERCENT} over seeds, these images held fixed. "
         "The code below needs Python, numpy and matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
         "`start` is what a step of the author's work begins from. In the figures dots are seeds, diamonds their means, and bars the interval of the "
         "difference to what the author "
-        "carried on, drawn from that one's mean (dotted).",
+        "carried on, drawn from that one's mean over the same seeds (dotted).",
         bullets(replay.told),
     )
 
@@ -61,24 +64,6 @@ def _opening(replay: Replay) -> Cell:
 def _sentence(text: str) -> str:
     """Return a text that begins with a capital and ends with a stop; "" stays."""
     return text and f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.?!' else '.'}"
-
-
-def _tally(replay: Replay) -> str:
-    """Say how many of the author's decisions came to which verdict."""
-    found = [one.verdict for one in replay.judgements if one.decision.by == "author"]
-    each = listing([f"{found.count(verdict)} {verdict}{' yet' if verdict == 'not run' else ''}" for verdict in _VERDICTS if verdict in found])
-    return f"{plural(len(found), 'decision')} of the author: {each}." if found else "No decision of the author is judged."
-
-
-def _budget(replay: Replay) -> str:
-    if replay.budget == "whole":
-        return "Budget: whole, the author's own data and epochs. His figures are of one run on the test part, those measured are of validation."
-    changed = listing([f"`{name}` = {shown(value)}" for name, value in replay.system.small.settings.items()])
-    return (
-        f"Budget: small ({changed}). These are other data and epochs: rows are compared with one another only, none of these scores stands beside a "
-        f"reported one, and what holds "
-        "here need not hold with all data."
-    )
 
 
 def _said(replay: Replay) -> str:
@@ -114,15 +99,17 @@ def _kept(rows: Sequence[Row]) -> Row:
 
 def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
     """Return what is drawn of a row: its scores in percent, its difference to what the author carried on put onto that one's score, its mean curves."""
-    values = [100 * value for run in row.scored if (value := run.value("validation", "accuracy")) is not None]
-    judgement, kept = _judgement(replay, row.ladder, row.step), _kept(_rows(replay, row.ladder, row.step)).score()
+    mine, kept = blocks.by_seed(row), blocks.by_seed(_kept(_rows(replay, row.ladder, row.step)))
+    judgement = _judgement(replay, row.ladder, row.step)
     found = next((one for one in judgement.differences if one.name == row.candidate), None) if judgement else None
-    low, high = (None, None) if found is None or kept is None else (100 * (kept.mean + found.low), 100 * (kept.mean + found.high))
+    base = float(np.mean([kept[seed] for seed in mine if seed in kept])) if found else 0.0  # the difference is of the seeds that both have
+    low, high = (100 * (base + found.low), 100 * (base + found.high)) if found else (None, None)
     logs = [curves_of(run) for run in row.scored]
     return {
         "name": visible(row.candidate),
         "state": "kept" if row.keep else "other",
-        "values": [float(f"{value:.6g}") for value in values],
+        "seeds": list(mine),
+        "values": [float(f"{100 * value:.6g}") for value in mine.values()],
         "low": None if low is None else float(f"{max(low, 0.0):.6g}"),
         "high": None if high is None else float(f"{min(high, 100.0):.6g}"),
         "curves": _mean(logs),
@@ -139,18 +126,18 @@ def _mean(logs: Sequence[dict[str, list[float | None]]]) -> dict[str, list[float
     return made
 
 
-def _question(replay: Replay, number: int, question: Question, layers: Layers, made: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
+def _question(replay: Replay, number: int, question: Question, layers: Layers, told: Sequence[texts.Told], called: str) -> Iterator[Cell]:
     """Yield one question: what is asked, what always holds, what is shown, and each comparison with its answer."""
     yield words(f"## {number}. {escaped(question.title)}", f"*{escaped(question.asks)}*" if question.asks else "", *map(escaped, question.text))
     rows = [replay.row(*name) for name in question.rows]
     if len(rows) > 1:
-        yield words(_table(replay, rows, steps=True), bullets([*blocks.against_first(rows), *_not_run(replay, rows)]))
+        yield words(_table(replay, rows, steps=True), bullets([*blocks.against_first(rows), *_not_run(called, rows)]))
     for block in question.show:
         if block == "mistakes":
-            yield blocks.mistakes_told(replay, made)
+            yield blocks.mistakes_told(told, called)
         yield from _block(replay, question, block, rows, layers)
     for ladder, step in question.steps:
-        yield from _comparison(replay, ladder, step)
+        yield from _comparison(replay, ladder, step, called)
 
 
 def _block(replay: Replay, question: Question, block: str, rows: Sequence[Row], layers: Layers) -> Iterator[Cell]:
@@ -171,16 +158,16 @@ def _block(replay: Replay, question: Question, block: str, rows: Sequence[Row], 
             yield from blocks.groups(row, question.groups)
 
 
-def _comparison(replay: Replay, ladder: str, step: str) -> Iterator[Cell]:
+def _comparison(replay: Replay, ladder: str, step: str, called: str) -> Iterator[Cell]:
     """Yield one comparison: what was changed and why, its table, the answer, scores and curves."""
     rows = _rows(replay, ladder, step)
     why = replay.system.step(ladder, step).why if step in [one.name for one in replay.system.plans[ladder].steps] else ""
     ran = any(row.scored for row in rows)
     yield words(
         f"### {escaped(ladder)}: {escaped(step)}",
-        escaped(_sentence(why)),
+        escaped(_sentence(replay.his_words(why))),
         _table(replay, rows),
-        *_answer(replay, ladder, step, rows),
+        *_answer(replay, ladder, step, rows, called),
     )
     if ran:
         at, base = f'DATA["steps"][{_step_key(ladder, step)!r}]', visible(_kept(rows).candidate)
@@ -202,14 +189,14 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
     ]
     reported = [_REPORTED[metric] for metric in metrics]
     tested = ["accuracy, test"] if any(row.score("test") for row in rows) else []
-    base = rows[0].place.settings
+    start = blocks.recipe_of(rows[0])
     lines = []
     for row in rows:
         gap, macro = row.gap(), row.score("validation", "macro_f1")
         lines.append(
             [
                 f"{row.candidate}{' (carried on)' if row.keep else ''}",
-                row.step if steps else ", ".join(f"`{name}` = {shown(value)}" for name, value in row.place.settings.items() if base.get(name) != value) or "–",
+                row.step if steps else changed_text(start, blocks.recipe_of(row), {**rows[0].place.settings, **row.place.settings}) or "–",
                 "–" if row.parameters is None else count(row.parameters),
                 f"{len(row.scored)} of {len(row.place.seeds)}" if row.missing else str(len(row.scored)),
                 estimate_text(row.score()) if row.scored or not row.runs else "diverged",
@@ -224,18 +211,18 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
 
 
 def _reported(row: Row, metric: str) -> str:
-    value = getattr(row.reported, metric, None)
-    return "–" if value is None else f"{value:.2f}{PERCENT}" if metric == "accuracy" else f"{value:.3f}"
+    value = texts.points(row.reported, metric)
+    return f"{value}{PERCENT if metric == 'accuracy' else ''}" if value else "–"
 
 
-def _answer(replay: Replay, ladder: str, step: str, rows: Sequence[Row]) -> Iterator[str]:
+def _answer(replay: Replay, ladder: str, step: str, rows: Sequence[Row], called: str) -> Iterator[str]:
     """Yield the answer in words: the verdict, the order of what ran, and what has not run."""
     judgement = _judgement(replay, ladder, step)
     if judgement is not None:
-        reason = judgement.decision.said if replay.budget == "whole" else ""  # it may hold figures of his budget
+        reason = replay.said(judgement)
         said = f" What the author said: {escaped(reason)}." if reason else ""
         yield f"**{judgement.verdict.capitalize()}.** {escaped(judgement.sentence)}{said}"
-    sentences = [*_order(rows), *_first_epoch(rows), *_unlearned(rows), *_same(rows), *_notes(replay, rows), *_not_run(replay, rows)]
+    sentences = [*_order(rows), *_first_epoch(rows), *_unlearned(rows), *_same(rows), *_notes(replay, rows), *_not_run(called, rows)]
     if sentences:
         yield bullets(sentences)
 
@@ -291,17 +278,12 @@ def _notes(replay: Replay, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{quoted(row.candidate)} diverged with {plural(len(failed), 'seed')} of {len(row.runs)}."
 
 
-def _not_run(replay: Replay, rows: Sequence[Row]) -> Iterator[str]:
+def _not_run(called: str, rows: Sequence[Row]) -> Iterator[str]:
     """Yield which rows have not run, with the command that runs them."""
     waiting = [row for row in rows if row.missing]
     if waiting:
         each = listing([f"{quoted(row.candidate)} ({plural(len(row.missing), 'seed')})" for row in waiting])
-        yield f"Not run yet: {each}. `{command(replay)} --minutes 60` trains what is missing, for an hour; given again it goes on."
-
-
-def command(replay: Replay) -> str:
-    """Return the command that shows or trains this replay."""
-    return f"rung replay {replay.system.name}{' --small' if replay.budget == 'small' else ''}"
+        yield f"Not run yet: {each}. `rung replay {called} --minutes 60` trains what is missing, for an hour; given again it goes on."
 
 
 def _all_rows(replay: Replay) -> Cell:
@@ -312,13 +294,13 @@ def _all_rows(replay: Replay) -> Cell:
     return words(*parts)
 
 
-def _again(replay: Replay) -> Cell:
+def _again(replay: Replay, called: str) -> Cell:
     """Return how all of it is done again, and on what it was measured."""
     runs = [run for row in replay.rows for run in row.scored]
     machines = dict.fromkeys(", ".join(f"{name} {value}" for name, value in run.environment.items() if value is not None) for run in runs if run.environment)
     return words(
         "## How to do it again",
-        fence(f"{command(replay)} --minutes 600\nrung notebook {replay.system.name}{' --small' if replay.budget == 'small' else ''}"),
+        fence(f"rung replay {called} --minutes 600\nrung notebook {called}"),
         "The first trains what is missing, for ten hours at most, and goes on when it is given again; the second writes this notebook.",
         f"Measured on: {escaped(listing(list(machines)))}." if machines else "",
     )
