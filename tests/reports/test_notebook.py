@@ -214,3 +214,14 @@ def test_packed_numbers_come_back() -> None:
 def test_a_function_that_is_not_there_is_a_mistake() -> None:
     with pytest.raises(KeyError, match="draw_nothing"):
         notebook_cells.code("draw_nothing", then="")
+
+
+def test_a_candidate_has_one_colour_and_the_kept_one_always_the_same() -> None:
+    pytest.importorskip("matplotlib")
+    from rung.reports.notebook_figures import colours_of
+
+    states = ["other", "kept", "other", "other"]
+    colours = colours_of([{"name": str(number), "state": state} for number, state in enumerate(states)])
+    assert len(set(colours)) == 4
+    assert colours[1] == colours_of([{"name": "a", "state": "kept"}])[0]
+    assert colours[1] not in colours_of([{"name": f"seed {seed}"} for seed in range(12)])

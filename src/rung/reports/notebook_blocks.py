@@ -15,7 +15,9 @@ from rung.recipe import Recipe, change
 from rung.reports import tables
 from rung.reports.notebook_cells import Cell, bullets, code, escaped, packed, table_text, words
 from rung.reports.notebook_network import drawn, layer_rows, reasons
+from rung.reports.replay_text import Told
 from rung.study.amounts import range_text, signed_text
+from rung.study.plan import START
 from rung.study.replay import Estimate, Replay, Row, RunRecord, row_name
 from rung.study.system_rows import recipe_named
 from rung.training.optimizer_defaults import resolved
@@ -80,7 +82,7 @@ def network(row: Row, layers: Layers) -> Iterator[Cell]:
     if not found:
         return
     total = sum(one.parameters for one in found)
-    yield words(f"### {escaped(_title(row))}: the network, and why it is built so", f"{count(total)} parameters.", bullets(reasons(found)))
+    yield words(f"### {escaped(_title(row))}: the network, and why it is built so", f"{_whole_name(row)} {count(total)} parameters.", bullets(reasons(found)))
     yield code(then=f'draw_network(DATA["rows"][{key_of(row)!r}]["layers"])')
     yield words(table_text(("layer", "what", "output", "parameters"), layer_rows(found), ("parameters",)))
 
@@ -88,7 +90,8 @@ def network(row: Row, layers: Layers) -> Iterator[Cell]:
 def settings(row: Row) -> Cell:
     """Return the hyper-parameters of a row, as its training takes them."""
     recipe = recipe_of(row)
-    return words(f"### {escaped(_title(row))}: hyper-parameters", *setting_tables(recipe.model_copy(update={"train": resolved(recipe.train)})))
+    taken = recipe.model_copy(update={"train": resolved(recipe.train)})
+    return words(f"### {escaped(_title(row))}: hyper-parameters", _whole_name(row), *setting_tables(taken))
 
 
 def setting_tables(recipe: Recipe) -> Iterator[str]:
@@ -107,7 +110,7 @@ def setting_tables(recipe: Recipe) -> Iterator[str]:
 
 def trainings(row: Row) -> Iterator[Cell]:
     """Yield the training log of a row, all its seeds in one axis, and what it shows."""
-    title = words(f"### {escaped(_title(row))}: training", bullets(_course(row)) if row.scored else _not_run(row))
+    title = words(f"### {escaped(_title(row))}: training", _whole_name(row), bullets(_course(row)) if row.scored else _not_run(row))
     yield title
     if row.scored:
         yield code(then=f'draw_traces(DATA["rows"][{key_of(row)!r}]["curves"])')
@@ -145,7 +148,7 @@ def classes(row: Row) -> Iterator[Cell]:
     matrices = _matrices(row)
     about = "On validation, counted from the answers of each seed. The confusion matrix and the sentences are of the first seed."
     said = [*_hardest(matrices[0], row.scored[0].classes), *_categories(row)] if matrices else []
-    yield words(f"### {escaped(_title(row))}: accuracy, precision, recall, F1 and confusion matrix", about if matrices else _not_run(row), bullets(said))
+    yield words(f"### {escaped(_title(row))}: classes", _whole_name(row), about if matrices else _not_run(row), bullets(said))
     if matrices:
         yield code(
             then=f"""
@@ -213,7 +216,7 @@ def groups(row: Row, wanted: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
             told = "a difference" if found.low > 0 or found.high < 0 else "which cannot be told from none"
             between = f"95{PERCENT} interval over {plural(len(gains), 'seed')} {range_text(found.low, found.high, True)}"
             said.append(f"{first.capitalize()} minus {other}: {signed_text(float(gains.mean()), True)} points ({between}), {told}.")
-    yield words(f"### {escaped(_title(row))}: {escaped(' and '.join(wanted))}", bullets(said))
+    yield words(f"### {escaped(_title(row))}: {escaped(' and '.join(wanted))}", _whole_name(row), bullets(said))
 
 
 def _group_shares(row: Row, members: Sequence[str]) -> list[float]:
@@ -229,10 +232,10 @@ def _group_shares(row: Row, members: Sequence[str]) -> list[float]:
 
 def against_first(rows: Sequence[Row]) -> list[str]:
     """Return each row of one ladder minus the first, seed by seed: accuracy on validation, with Student's interval over seeds, these images held fixed."""
-    first = _by_seed(rows[0])
+    first = by_seed(rows[0])
     said = []
     for row in rows[1:]:
-        mine = _by_seed(row)
+        mine = by_seed(row)
         gains = np.array([mine[seed] - first[seed] for seed in mine if seed in first])
         if row.ladder != rows[0].ladder or not len(gains):
             continue
@@ -245,7 +248,7 @@ def against_first(rows: Sequence[Row]) -> list[str]:
     return said
 
 
-def _by_seed(row: Row) -> dict[int, float]:
+def by_seed(row: Row) -> dict[int, float]:
     """Return the accuracy on validation of each seed that has one."""
     return {run.seed: value for run in row.scored if (value := run.value("validation", "accuracy")) is not None}
 
@@ -256,18 +259,13 @@ def decisions(replay: Replay) -> Cell:
     return words("### Every decision", table_text(("ladder", "step", "carried on", "verdict", "why"), rows))
 
 
-def mistakes_told(replay: Replay, made: Mapping[str, Sequence[str]]) -> Cell:
-    """Return the author's mistakes, each with what rung says to it; made: what making it again has shown, in lines, by its name."""
-    found = [
-        f"- {escaped(one.text)} **{escaped(one.lesson)}**{''.join(f'{chr(10)}    - {escaped(line)}' for line in made.get(one.name, ()))}"
-        for one in replay.system.mistakes
-    ]
+def mistakes_told(told: Sequence[Told], called: str) -> Cell:
+    """Return the author's mistakes, each with what rung says to it, and what making it again has shown; called: how commands name the replay."""
+    found = [f"- {escaped(one.text)} **{escaped(one.mistake.lesson)}**{''.join(f'{chr(10)}    - {escaped(line)}' for line in one.lines)}" for one in told]
     return words(
         "### Difficulties and answers: what went wrong in the author's work",
         "\n".join(found) or "None is known.",
-        f"`rung replay {replay.system.name} --mistakes` makes each of them again, and shows the wrong number, the right one, and what rung says."
-        if found
-        else "",
+        f"`rung replay {called} --mistakes` makes each of them again, and shows the wrong number, the right one, and what rung says." if found else "",
     )
 
 
@@ -286,8 +284,14 @@ def better(replay: Replay) -> Cell:
 
 
 def _title(row: Row) -> str:
-    """Name a row in a heading; the start of a ladder by the ladder alone."""
-    return row.ladder if row.candidate == "start" and row.keep else row_name(row.name)
+    """Name a row in a heading, shortly: by its candidate without what stands in brackets, the start of a ladder by the ladder alone."""
+    if row.candidate == START:
+        return row.ladder if row.keep else f"{row.ladder}, {row.step}"
+    return row.candidate.partition(" (")[0]
+
+
+def _whole_name(row: Row) -> str:
+    return f"Row: {escaped(row_name(row.name))}."
 
 
 def _not_run(row: Row) -> str:

@@ -119,20 +119,30 @@ def print_classes(matrix: np.ndarray, classes: list[str]) -> None:
     print(f"{'mean':{wide}}  {images.sum():6}  {means[0]:9.1f}  {means[1]:6.1f}  {'':14}  {means[2]:6.1f}")
 
 
+def colours_of(candidates: list[dict]) -> list[str]:
+    """Return the colour of each candidate, the same in every figure of them: blue for the one that is carried on or kept."""
+    others = ["#777777", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B68BD", "#A9825F"]
+    colours = []
+    for one in candidates:
+        kept = one.get("state") == "kept"
+        colours.append("#0072B2" if kept else others[sum(colour != "#0072B2" for colour in colours) % len(others)])
+    return colours
+
+
 def draw_candidates(candidates: list[dict], axis: str, base: str = "start") -> None:
-    """Draw the score of each candidate: dots for its seeds, a diamond for their mean, and the interval of its difference, drawn from the start's mean."""
+    """Draw the scores of candidates: dots for seeds, diamonds for means, bars for intervals of differences, drawn from the start's mean over the same seeds."""
     figure, axes = plt.subplots(figsize=(9, 0.9 + 0.42 * len(candidates)))
-    for row, one in enumerate(reversed(candidates)):
-        colour = "#0072B2" if one["state"] == "kept" else "#777777"
+    for row, (one, colour) in enumerate(zip(reversed(candidates), reversed(colours_of(candidates)), strict=True)):
         if one["low"] is not None:
             axes.plot([one["low"], one["high"]], [row, row], color=colour, linewidth=6, alpha=0.25, solid_capstyle="butt")
         axes.plot(one["values"], [row] * len(one["values"]), ".", color=colour, markersize=6)
         if one["values"]:
             axes.plot(np.mean(one["values"]), row, "D", color=colour, markersize=7)
-    start = next((one for one in candidates if one["name"] == base), None)
-    if start and start["values"]:
-        axes.axvline(np.mean(start["values"]), color="#777777", linewidth=0.8, linestyle=":")
-    names = [one["name"] + (" (kept)" if one["state"] == "kept" else "") for one in reversed(candidates)]
+    start = next((dict(zip(one["seeds"], one["values"], strict=True)) for one in candidates if one["name"] == base), {})
+    for row, one in enumerate(reversed(candidates) if start else ()):
+        shared = [start[seed] for seed in one["seeds"] if seed in start] or list(start.values())
+        axes.plot([np.mean(shared)] * 2, [row - 0.5, row + 0.5], color="#777777", linewidth=0.8, linestyle=":")
+    names = [one["name"] + (f" ({one.get('word', 'kept')})" if one["state"] == "kept" else "") for one in reversed(candidates)]
     axes.set_yticks(range(len(candidates)), names, fontsize=9)
     axes.set(xlabel=axis, ylim=(-0.6, len(candidates) - 0.4))
     axes.grid(axis="x", alpha=0.3)
@@ -143,8 +153,7 @@ def draw_candidates(candidates: list[dict], axis: str, base: str = "start") -> N
 def draw_traces(candidates: list[dict]) -> None:
     """Draw the training of all candidates in one axis each: validation solid, train dashed, the mean of the seeds."""
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6))
-    colours = ["#777777", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B68BD", "#A9825F"]
-    for number, one in enumerate(candidates):
+    for one, colour in zip(candidates, colours_of(candidates), strict=True):
         if not one["curves"]:
             continue
         for axes, what in zip(panels, ("loss", "accuracy"), strict=True):
@@ -153,7 +162,7 @@ def draw_traces(candidates: list[dict]) -> None:
                 shown = [math.nan if value is None else value * (100 if what == "accuracy" else 1) for value in values]
                 label = one["name"] if part == "validation" else None
                 marker = "o" if len(shown) == 1 else ""
-                axes.plot(range(1, len(shown) + 1), shown, style, color=colours[number % len(colours)], linewidth=1.2, marker=marker, label=label)
+                axes.plot(range(1, len(shown) + 1), shown, style, color=colour, linewidth=1.2, marker=marker, label=label)
     for axes, what in zip(panels, ("loss", "accuracy (%)"), strict=True):
         axes.set(xlabel="epoch", title=f"{what}: train dashed, validation solid")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -183,8 +192,8 @@ def draw_climb(steps: list[dict], axis: str) -> None:
 
 
 def print_candidates(candidates: list[dict], base: str = "start") -> None:
-    """Print the mean of each candidate, its deviation over seeds, and how far it lies from the start, seed by seed."""
-    start = next((one for one in candidates if one["name"] == base), None)
+    """Print the mean of each candidate, its deviation over seeds, and how far it lies from the start, over the seeds that both have."""
+    start = next((dict(zip(one["seeds"], one["values"], strict=True)) for one in candidates if one["name"] == base), {})
     wide = max(len(one["name"]) for one in candidates)
     for one in candidates:
         values = np.array(one["values"])
@@ -192,8 +201,10 @@ def print_candidates(candidates: list[dict], base: str = "start") -> None:
             print(f"{one['name']:{wide}}  not run")
             continue
         spread = f"deviation {values.std(ddof=1):.2f} over {len(values)} seeds" if len(values) > 1 else "one seed"
-        shared = 0 if start is None or one is start else min(len(values), len(start["values"]))
-        against = f"; minus {base} {np.mean(values[:shared] - np.array(start['values'][:shared])):+.2f}" if start and shared else ""
+        mine = dict(zip(one["seeds"], one["values"], strict=True))
+        gains = [mine[seed] - start[seed] for seed in mine if seed in start and one["name"] != base]
+        few = f" over {len(gains)} shared" if gains and len(gains) < max(len(mine), len(start)) else ""
+        against = f"; minus {base} {np.mean(gains):+.2f}{few}" if gains else ""
         print(f"{one['name']:{wide}}  {values.mean():.2f}, {spread}{against}")
 
 

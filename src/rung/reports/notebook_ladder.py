@@ -20,7 +20,7 @@ from rung.study.plan import shown
 from rung.words import PERCENT, listing, plural, visible
 
 _COLUMNS: Final = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
-_DRAWING: Final = ("draw_climb", "draw_candidates", "draw_traces", "print_candidates")
+_DRAWING: Final = ("draw_climb", "colours_of", "draw_candidates", "draw_traces", "print_candidates")
 _LEFT_OUT: Final = frozenset({"step", "covers", "level (%)", "operations"})
 
 
@@ -78,6 +78,7 @@ def _candidate(ladder: Ladder, step: LadderStep, one: Candidate, rows: Rows) -> 
     return {
         "name": visible(one.name),
         "state": ladder_view.state_of(step, one),
+        "seeds": list(one.seeds),
         "values": [rounded(scale * value) for value in one.values],
         "low": None if low is None else rounded(scale * low),
         "high": None if high is None else rounded(scale * high),

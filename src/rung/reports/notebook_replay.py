@@ -18,8 +18,11 @@ from rung.study.question import Question, questions_of
 from rung.study.replay import Judgement, Replay, Row
 from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
 
-_DRAWING: Final = ("draw_network", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds")
+_DRAWING: Final = (
+    "draw_network", "colours_of", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds",
+)  # fmt: skip
 _REPORTED: Final = {"accuracy": "reported: accuracy, test", "macro_f1": "reported: macro F1, test"}
+_AFTER: Final = ("classes", "groups")  # blocks that look closer at a row, once the comparisons have said which one it is
 _AXIS: Final = "accuracy on validation (%)"
 
 
@@ -46,18 +49,30 @@ def _opening(replay: Replay) -> Cell:
     system = replay.system
     total, left = len(replay.trainings), len(replay.missing)
     ran = f"{total - left} of {plural(total, 'training')} ran." if left else f"All {plural(total, 'training')} ran."
+    measured = "Nothing is measured yet, for no training ran; what the author reported is marked so." if left == total else _measured(replay)
     return words(
         f"# {escaped(system.title)}",
         escaped(_sentence(system.task)),
         f"**{escaped(texts.tally(replay))}** {ran}",
         escaped(texts.budget(replay)),
-        "Every number here was measured by rung over several seeds, on the validation part unless it says test; what the author reported is marked so. "
+        f"{measured} "
         f"Intervals in tables are at 95{PERCENT} over seeds, these images held fixed. "
         "The code below needs Python, numpy and matplotlib, and the data that stand in the next cell. Run again, it gives the same.",
         "`start` is what a step of the author's work begins from. In the figures dots are seeds, diamonds their means, and bars the interval of the "
         "difference to what the author "
         "carried on, drawn from that one's mean over the same seeds (dotted).",
         bullets(replay.told),
+    )
+
+
+def _measured(replay: Replay) -> str:
+    """Say what the numbers are: of which part, and over how many seeds."""
+    many = sorted({len(row.scored) for row in replay.rows if row.scored})
+    seeds = plural(many[0], "seed") if len(many) == 1 else f"{many[0]} to {plural(many[-1], 'seed')}"
+    waiting = "; a row that has not run says so" if replay.missing else ""
+    return (
+        f"Scores were measured by rung, with {seeds} of each row that ran{waiting}, on the validation part unless it says test; what the author reported is "
+        "marked so."
     )
 
 
@@ -93,6 +108,12 @@ def _judgement(replay: Replay, ladder: str, step: str) -> Judgement | None:
     return next((one for one in replay.judgements if (one.decision.ladder, one.decision.step) == (ladder, step)), None)
 
 
+def _word(replay: Replay, row: Row) -> str:
+    """Say what was done with a row that is kept: the author carried it on, or only his text says so."""
+    judgement = _judgement(replay, row.ladder, row.step)
+    return judgement.decision.word if judgement else texts.KEPT
+
+
 def _kept(rows: Sequence[Row]) -> Row:
     return next((row for row in rows if row.keep), rows[0])
 
@@ -108,6 +129,7 @@ def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
     return {
         "name": visible(row.candidate),
         "state": "kept" if row.keep else "other",
+        **({"word": _word(replay, row)} if row.keep else {}),
         "seeds": list(mine),
         "values": [float(f"{100 * value:.6g}") for value in mine.values()],
         "low": None if low is None else float(f"{max(low, 0.0):.6g}"),
@@ -135,9 +157,13 @@ def _question(replay: Replay, number: int, question: Question, layers: Layers, t
     for block in question.show:
         if block == "mistakes":
             yield blocks.mistakes_told(told, called)
-        yield from _block(replay, question, block, rows, layers)
+        elif block not in _AFTER:
+            yield from _block(replay, question, block, rows, layers)
     for ladder, step in question.steps:
         yield from _comparison(replay, ladder, step, called)
+    for block in question.show:
+        if block in _AFTER:
+            yield from _block(replay, question, block, rows, layers)
 
 
 def _block(replay: Replay, question: Question, block: str, rows: Sequence[Row], layers: Layers) -> Iterator[Cell]:
@@ -195,7 +221,7 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
         gap, macro = row.gap(), row.score("validation", "macro_f1")
         lines.append(
             [
-                f"{row.candidate}{' (carried on)' if row.keep else ''}",
+                f"{row.candidate}{f' ({_word(replay, row)})' if row.keep else ''}",
                 row.step if steps else changed_text(start, blocks.recipe_of(row), {**rows[0].place.settings, **row.place.settings}) or "–",
                 "–" if row.parameters is None else count(row.parameters),
                 f"{len(row.scored)} of {len(row.place.seeds)}" if row.missing else str(len(row.scored)),
