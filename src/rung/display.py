@@ -374,13 +374,15 @@ def replay(found: Replay, command: str) -> None:
     from rung.reports import replay_text as texts
 
     system = found.system
-    lines([f"{system.title}: {system.task}", texts.budget(found)])
+    lines([f"{system.title}: {texts.task(found)}", texts.budget(found)])
     for ladder in system.ladders:
         lines(["", ladder.title or ladder.name])
         _print_texts(texts.table(found, ladder.name), bold=texts.KEPT)
     lines(["", texts.tally(found)])
-    for one in found.judgements:
+    for one in texts.judged(found):
         lines([f"- {one.verdict}: {texts.decision(found, one)}", f"  {one.sentence}"])
+    if waiting := texts.waiting(found):
+        lines([f"- {waiting}"])
     lines(["", *(f"mistake: {one.mistake.name}: {one.text} {one.mistake.lesson}" for one in texts.mistakes(found, {}))])
     lines([*found.told, texts.progress(found, command)])
 

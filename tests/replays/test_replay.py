@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from rung.study.decisions import judged
 from rung.study.replay import Replay, replayed
 from rung.study.system_rows import places
 from tests.command import caller
-from tests.study.made_systems import make_system, record
+from tests.study.made_systems import LADDER, SYSTEM, make_system, record
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +111,18 @@ def test_a_sitting_that_ends_by_the_clock_says_what_is_left_and_the_next_goes_on
     assert "1 of 10 trainings are there; 9 are left, about 4 h one after the other by what those there took." in replay_text.progress(some, "x")
 
 
-def test_the_test_part_stays_sealed_until_every_row_has_run(place: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"10 of 10 trainings are still to come: the test part stays sealed until every row has run"):
-        replays.replay(place / "tiny", small=True, test=True, out=tmp_path)
-    found = known(place, test=True)
+def test_the_test_part_stays_sealed_until_every_row_has_run(tmp_path: Path) -> None:
+    """At the whole budget only, with the seeds of the system; here it is as small as the small one."""
+    ladder = LADDER.replace("seeds = 3", "seeds = 2").replace('"train.epochs" = 2', '"train.epochs" = 1\n"data.per_class" = 20')
+    ladder = ladder[: ladder.rindex("[[step]]")].replace('{ name = "8", "network.filters" = [8] }, ', "")
+    system = SYSTEM.replace('[[decision]]\nladder = "base"\nstep = "batch"\n', "").replace('after = "batch"', 'after = "filters"')
+    made = make_system(tmp_path, system, ladder)
+    with pytest.raises(RunError, match=r"6 of 6 trainings are still to come: the test part stays sealed until every row has run"):
+        replays.replay(made, test=True, out=tmp_path)
+    found = replays.replay(made, seeds=2, test=True, minutes=5, workers=1, out=tmp_path)
     opened = {row.name[1:] for row in found.rows if row.score("test")}
     assert opened == {("filters", "start"), ("stage 2", "start")}
-    assert Run(place / "runs" / "replay-tiny-small" / "runs" / found.rows[0].runs[0].run).opening.exists()
+    assert Run(tmp_path / "replay-tiny" / "runs" / found.rows[0].runs[0].run).opening.exists()
     assert "test (%)" in replay_text.table(found, "base").headings
 
 
@@ -138,6 +144,15 @@ def test_the_table_and_the_page_are_whole(place: Path) -> None:
     assert (cells[replay_text.REPORTED], cells["seeds"], cells["validation (%)"], cells["remark"]) == ("92.30", "3", "91.00", "carried on")
 
 
+def test_scores_of_categories_stand_in_the_remark(tmp_path: Path) -> None:
+    system = replays.system(make_system(tmp_path))
+    wanted = places(system)
+    made = record(wanted[0], 0, 0.9)
+    scores = {"validation": {**made.scores["validation"], "categories.accuracy": {"value": 0.95}, "categories.macro_f1": {"value": 0.9325}}}
+    found = replayed(system, "whole", wanted, [replace(made, scores=scores), record(wanted[1], 0, 0.9)])
+    assert [replay_text.remark(found, row) for row in found.rows[:2]] == ["by categories 95.00 %, macro F1 93.25 %", ""]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -148,6 +163,9 @@ def test_the_table_and_the_page_are_whole(place: Path) -> None:
         ({"minutes": float("nan")}, r"minutes = nan: give how long"),
         ({"minutes": "ten"}, r"rung.replay: minutes is 'ten' \(str\): expected a number of minutes"),
         ({"seeds": 0}, r"seeds = 0: give how many seeds each row is to have, 1 or more"),
+        ({"seeds": 101}, r"seeds = 101: at most 100 seeds a row are planned"),
+        ({"small": True, "test": True}, r"the test part is not opened at the small budget: leave out --small"),
+        ({"seeds": 1, "test": True}, r"only for the seeds that the system names, which are \d+ for ladder \w+, not 1: leave out --seeds"),
         ({"seeds": [1]}, r"rung.replay: seeds is \[1\] \(list\): expected how many seeds each row has"),
         ({"name": 3}, r"rung.replay: name is 3 \(int\): expected the name of a system"),
     ],
@@ -181,7 +199,7 @@ def test_the_command_shows_and_refuses(place: Path, monkeypatch: pytest.MonkeyPa
     command = caller(monkeypatch, capsys)
     said = command("replay", place / "tiny", "--small", "--seeds", "1", "--out", place / "runs")
     assert said.code == 0
-    tally = "Of 2 decisions of the author at the small budget: 2 cannot tell."
+    tally = "No decision of the author is judged yet: the rows of all 2 have fewer than two seeds."
     for words in ("the ladder", "same network as filters: 8-16", tally, "All 5 trainings are there."):
         assert words in said.out
     assert "92.3" not in said.out

@@ -15,7 +15,7 @@ from rung.reports.html import environment
 from rung.study.amounts import tick_text
 from rung.study.plan import START
 from rung.study.replay import Judgement, Replay, Row
-from rung.words import count, decimal, duration, percent, plural
+from rung.words import decimal, duration, percent, plural
 
 _POINTS: Final = 120  # of a line; longer trainings are drawn at every second, third .. epoch
 
@@ -34,6 +34,8 @@ def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         "whole": replay.budget == "whole",
         "verdict": texts.tally(replay),
         "budget": texts.budget(replay),
+        "task": texts.task(replay),
+        "waiting": texts.waiting(replay),
         "told": replay.told,
         "facts": [
             f"{there} of {plural(len(replay.trainings), 'training')} there",
@@ -41,7 +43,7 @@ def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             *_environments(replay),
         ],
         "ladders": [_ladder(replay, ladder.name, ladder.title) for ladder in system.ladders],
-        "decisions": [_decision(replay, one) for one in replay.judgements],
+        "decisions": [_decision(replay, one) for one in texts.judged(replay)],
         "mistakes": texts.mistakes(replay, shown),
     }
 
@@ -61,7 +63,7 @@ def _ladder(replay: Replay, name: str, title: str) -> dict[str, Any]:
     limits = _limits(rows)
     steps: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        steps.setdefault(row.step, []).append(_row(row, limits))
+        steps.setdefault(row.step, []).append(_row(replay, row, limits))
     plan = replay.system.plans[name]
     return {
         "name": name,
@@ -71,16 +73,17 @@ def _ladder(replay: Replay, name: str, title: str) -> dict[str, Any]:
         "steps": [{"name": step, "rows": found} for step, found in steps.items()],
         "axis": [tick_text(round(end, 3)) for end in limits] if limits else None,
         "curves": [curve for row in rows if row.same_as is None and (curve := _curves(row))],
+        "filled": {name for found in steps.values() for one in found for name, value in one.items() if value},
         "copies": copies(texts.table(replay, name)),
     }
 
 
-def _row(row: Row, limits: tuple[float, float] | None) -> dict[str, Any]:
+def _row(replay: Replay, row: Row, limits: tuple[float, float] | None) -> dict[str, Any]:
     found, f1, gap, test = row.score(), row.score(metric="macro_f1"), row.gap(), row.score("test")
     return {
-        "row": row,
+        "name": texts.named(replay, row),
         "state": "kept" if row.keep else "other" if row.runs else "open",
-        "remark": texts.remark(row),
+        "remark": texts.remark(replay, row),
         "reported": row.reported,
         "value": percent(found.mean, 2) if found else "",
         "interval": texts.interval(found),
@@ -91,7 +94,7 @@ def _row(row: Row, limits: tuple[float, float] | None) -> dict[str, Any]:
         "gap": f"{100 * gap.mean:+.1f}".replace("-", "−") if gap else "",
         "test": percent(test.mean, 2) if test else "",
         "test_interval": texts.interval(test),
-        "parameters": "" if row.parameters is None else count(row.parameters),
+        "parameters": texts.parameters(row),
         "epochs": "" if row.epochs is None else f"{row.epochs:.3g} epochs",
         "seconds": "" if row.seconds is None else duration(row.seconds),
     }
@@ -150,7 +153,8 @@ def _decision(replay: Replay, one: Judgement) -> dict[str, Any]:
         "kind": one.verdict.replace(" ", "-"),
         "ladder": one.decision.ladder,
         "step": one.decision.step,
-        "kept": one.kept,
+        "kept": texts.kept_name(replay, one),
+        "word": one.decision.word,
         "said": replay.said(one),
         "sentence": one.sentence,
     }

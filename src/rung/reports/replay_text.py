@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rung.reports.changes import start_text
 from rung.reports.copies import Table
 from rung.store.run import DEFAULT_ROOT
 from rung.study.amounts import signed_text
-from rung.study.plan import shown
+from rung.study.plan import START, shown
 from rung.study.replay import Estimate, Judgement, Replay, Row, row_name
 from rung.study.system import Mistake, Reported
+from rung.study.system_rows import recipe_named
 from rung.words import count, duration, listing, plural, quoted
 
-VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell")
+VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not run")
 REPORTED: Final = "reported: test (%)"
 KEPT: Final = "carried on"
 NOT_RUN: Final = "not run"
@@ -26,8 +28,8 @@ _ELSEWHERE: Final = "It is told with scores of the author, so at the whole budge
 def table(replay: Replay, ladder: str) -> Table:
     """Return the rows of a ladder: what was reported, at the whole budget only, beside what was measured on validation, and on test where it was opened."""
     rows = [_cells(replay, row) for row in replay.shown if row.ladder == ladder]
-    headings = tuple(rows[0])
-    return Table(headings, tuple(tuple(row.values()) for row in rows), frozenset(headings) - {"step", "candidate", "remark"})
+    headings = tuple(heading for heading in rows[0] if any(row[heading] for row in rows))
+    return Table(headings, tuple(tuple(row[heading] for heading in headings) for row in rows), frozenset(headings) - {"step", "candidate", "remark"})
 
 
 def _cells(replay: Replay, row: Row) -> dict[str, str]:
@@ -37,7 +39,7 @@ def _cells(replay: Replay, row: Row) -> dict[str, str]:
     tested = any(one.score("test") for one in replay.rows)
     return {
         "step": row.step,
-        "candidate": row.candidate,
+        "candidate": named(replay, row),
         **({REPORTED: points(row.reported, "accuracy"), "reported: macro F1": points(row.reported, "macro_f1")} if whole else {}),
         "seeds": str(len(row.scored)),
         "validation (%)": _mean(accuracy),
@@ -45,10 +47,10 @@ def _cells(replay: Replay, row: Row) -> dict[str, str]:
         "macro F1 (%)": _mean(f1),
         "gap (points)": "" if gap is None else signed_text(gap.mean, True),
         **({"test (%)": _mean(row.score("test"))} if tested else {}),
-        "parameters": "" if row.parameters is None else count(row.parameters),
+        "parameters": parameters(row),
         "epochs": "" if row.epochs is None else f"{row.epochs:.3g}",
         "time of one": "" if row.seconds is None else duration(row.seconds),
-        "remark": remark(row),
+        "remark": remark(replay, row),
     }
 
 
@@ -67,11 +69,17 @@ def interval(found: Estimate | None) -> str:
     return "" if found is None or found.low is None or found.high is None else f"{100 * found.low:.2f} to {100 * found.high:.2f}"
 
 
-def remark(row: Row) -> str:
+def parameters(row: Row) -> str:
+    """Write how many parameters a network has; of one that has not run what was reported, "" where nothing is known."""
+    known = row.parameters or (row.reported.parameters if row.reported else None)
+    return "" if known is None else count(known)
+
+
+def remark(replay: Replay, row: Row) -> str:
     """Return what else there is to know of a row, in a few words."""
     diverged = [str(run.seed) for run in row.runs if run.failed]
     said = [
-        *([KEPT] if row.keep else []),
+        *([_went_on(replay, row)] if row.keep else []),
         *([f"same network as {_short(row)}"] if row.same_as else []),
         *([f"diverged with seed {listing(diverged)}"] if diverged else []),
         *([NOT_RUN] if not row.runs else []),
@@ -82,10 +90,25 @@ def remark(row: Row) -> str:
     return ", ".join(said)
 
 
+def _went_on(replay: Replay, row: Row) -> str:
+    """Say whether the author carried a kept row on: not where only his text says so, nor in a step that is none of his decisions."""
+    by_him = ((one.ladder, one.step) == (row.ladder, row.step) and one.by == "author" for one in replay.system.decisions)
+    return KEPT if any(by_him) else "kept here"
+
+
 def _short(row: Row) -> str:
     """Name the row that this one is the same as, without what both have in common."""
     ladder, step, candidate = row.same_as or row.name
     return candidate if (ladder, step) == (row.ladder, row.step) else f"{step}: {candidate}" if ladder == row.ladder else row_name((ladder, step, candidate))
+
+
+def task(replay: Replay) -> str:
+    """Return what the task is and of how many images, at the small budget by its settings."""
+    system = replay.system
+    of_each = system.small.settings.get("data.per_class")
+    small = f"{of_each} images of each class to learn from and to choose on" if of_each else "fewer images or epochs"
+    images = system.images if replay.budget == "whole" else f"here, at the small budget, {small}"
+    return "; ".join(text for text in (system.task, images) if text)
 
 
 def budget(replay: Replay) -> str:
@@ -114,16 +137,45 @@ def _hours(hours: float) -> str:
 
 def tally(replay: Replay) -> str:
     """Say how many decisions of the author came to which verdict."""
-    found = [one.verdict for one in replay.judgements]
-    each = listing([f"{found.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in found])
+    found = [one.verdict for one in replay.judgements if one.decision.by == "author"]
+    if found and set(found) == {"not run"}:
+        return f"No decision of the author is judged yet: the rows of all {len(found)} have fewer than two seeds."
+    each = listing([f"{found.count(verdict)} {verdict}{' yet' if verdict == 'not run' else ''}" for verdict in VERDICTS if verdict in found])
     at = " at the small budget" if replay.budget == "small" else ""
     return f"Of {plural(len(found), 'decision')} of the author{at}: {each}." if found else "No decision of the author is there to be judged."
+
+
+def judged(replay: Replay) -> list[Judgement]:
+    """Return what has a verdict: the author's decisions, and after them what only his text says."""
+    return sorted((one for one in replay.judgements if one.verdict != "not run"), key=lambda one: one.decision.by != "author")
+
+
+def waiting(replay: Replay) -> str:
+    """Name in one sentence the decisions whose rows have fewer than two seeds; "" where there is none."""
+    of: dict[str, list[str]] = {}
+    for one in replay.judgements:
+        if one.verdict == "not run":
+            of.setdefault(one.decision.ladder, []).append(one.decision.step)
+    names = "; ".join(f"{ladder}: {', '.join(steps)}" for ladder, steps in of.items())
+    return f"not run yet: {plural(sum(map(len, of.values())), 'decision')} (each row needs two seeds): {names}" if of else ""
 
 
 def decision(replay: Replay, one: Judgement) -> str:
     """Return what the author decided and how he put it: "grey, CNN 3 filters: “[32, 64, 128]” was carried on: .."."""
     said = replay.said(one)
-    return f"{one.decision.ladder}, {one.decision.step}: {quoted(one.kept)} was carried on{f': {said}' if said else ''}"
+    did = "was carried on" if one.decision.by == "author" else "is kept here, as what would have been right"
+    return f"{one.decision.ladder}, {one.decision.step}: {quoted(kept_name(replay, one))} {did}{f': {said}' if said else ''}"
+
+
+def kept_name(replay: Replay, one: Judgement) -> str:
+    """Return how a table calls what a decision keeps."""
+    return named(replay, replay.row(one.decision.ladder, one.decision.step, one.kept))
+
+
+def named(replay: Replay, row: Row) -> str:
+    """Return how a table calls a row: the start of a step with what it has where the candidates have something else."""
+    step = next((one for one in replay.system.plans[row.ladder].steps if one.name == row.step), None)
+    return start_text(step, recipe_named(row.place.recipe), row.place.settings) if step and row.candidate == START else row.candidate
 
 
 @dataclass(frozen=True)

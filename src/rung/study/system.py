@@ -20,7 +20,7 @@ from rung.study.plan import START, Plan, Settings, Step, fields_of, read_plan, w
 FILE: Final = "system.toml"
 _NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 _LISTS: Final = ("ladder", "reported", "decision", "stage", "mistake", "question")
-_ALONE: Final = ("title", "task", "data", "small")
+_ALONE: Final = ("title", "task", "images", "data", "small")
 
 Points = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -111,7 +111,7 @@ class Mistake(Part):
 
 @dataclass(frozen=True)
 class System:
-    """A system as its files say it. plans: its ladders by name, in their order; questions: those of the author's own sheet, as the file has them."""
+    """A system as its files say it. images: how many there are at the whole budget, in words; plans: its ladders by name, in their order; questions: those of the author's own sheet, as the file has them."""
 
     name: str
     title: str
@@ -125,6 +125,7 @@ class System:
     stages: tuple[Stage, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     questions: tuple[Mapping[str, Any], ...] = ()
+    images: str = ""
 
     def step(self, ladder: str, name: str) -> Step:
         """Return a step of a ladder; both must be there."""
@@ -169,6 +170,7 @@ def _system(folder: Path, values: Mapping[str, Any]) -> System:
         name=folder.name,
         title=str(values.get("title", folder.name)),
         task=str(values.get("task", "")),
+        images=str(values.get("images", "")),
         data=(data,) if isinstance(data, str) else tuple(map(str, data)),
         small=Small(**small),
         ladders=ladders,
