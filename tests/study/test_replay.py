@@ -255,6 +255,35 @@ def test_what_only_the_text_of_the_author_says_was_not_carried_on(tmp_path: Path
     assert found.sentence.startswith("“start” is better than “8-16”, which is kept here, by 20.00 points (")
 
 
+def test_a_stage_after_a_training_that_diverged_diverged_with_it(system: System) -> None:
+    """Else it would be missing for ever: it has no weights to begin from."""
+    wanted = places(system)
+    made = [record(place, seed, 0.9) for place in wanted for seed in place.seeds if place.after is None]
+    lost = next(one for one in made if one.candidate == "8-16" and one.seed == 1)
+    failed = replace(lost, scores={}, answers={}, labels={}, failed="the loss is not finite", seconds=3.0)
+    found = replayed(system, "whole", wanted, [failed if one is lost else one for one in made])
+    stage = found.row("base", "stage 2")
+    assert [(run.seed, run.failed) for run in stage.runs] == [(1, "base, filters, 8-16, from which it begins, diverged")]
+    assert stage.missing == (0, 2)
+    assert stage.seconds is None
+    assert found.row("base", "filters", "8-16").failed == 1
+
+
+def test_verdicts_are_provisional_until_all_has_run_with_the_seeds_of_the_system(system: System) -> None:
+    def told(seeds: int | None, skill: Skill) -> tuple[bool, bool]:
+        wanted = places(system, seeds=seeds)
+        made = [record(place, seed, value) for place in wanted for seed in place.seeds if (value := skill(place, seed)) is not None]
+        found = judged(replayed(system, "whole", wanted, made))
+        assert found.to_json()["provisional"] is found.provisional
+        return found.provisional, any(sentence.startswith("The verdicts are provisional: ") for sentence in found.told)
+
+    everything = by_candidate(0.7, 0.9)
+    assert told(None, everything) == told(3, everything) == (False, False)
+    assert told(2, everything) == (True, True)
+    assert told(None, lambda place, seed: None if (place.candidate, seed) == ("8", 2) else everything(place, seed)) == (True, True)
+    assert told(None, lambda place, seed: None) == (True, False), "nothing has run: there is nothing to be taken for settled"
+
+
 def test_rows_that_answered_other_images_are_compared_over_seeds(system: System) -> None:
     wanted = places(system)
     sizes = {"start": 400, "8-16": 500}

@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rung.arguments import checked
 from rung.errors import RecipeError
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rung.study.system import System
 
 __all__ = ["SYSTEMS", "replay", "system", "systems"]
+
+
+_MOST_SEEDS: Final = 100
 
 
 @checked
@@ -41,17 +44,19 @@ def replay(
 
     name: of a system (`systems`), or a folder that holds system.toml. minutes: of this sitting; what trains when they are over is saved, and the next
     sitting goes on. small: the small budget. seeds: how many a row, in place of what the system says. own: leave out the records that rung brings.
-    test: once every row has run, open the test part for the start of each ladder and for what is kept at its end. out: runs lie in
-    OUT/replay-NAME/runs. workers: trainings at once; None: as many as processors. page: where the page is written, if at all.
+    test: once every row has run, open the test part for the start of each ladder and for what is kept at its end, at the whole budget with the seeds of the
+    system only. out: runs lie in OUT/replay-NAME/runs. workers: trainings at once; None: as many as processors. page: where the page is written, if at all.
     observe(job, step, steps) is called after each step, progress(done, total) while files are read.
 
-    Raises: RecipeError for a name there is not, minutes that are none, or a row that cannot be trained; RunError where a training cannot go on, or for
-    `test` before its time.
+    Raises: RecipeError for a name there is not, minutes that are none, `test` at another budget, or a row that cannot be trained; RunError where a training
+    cannot go on, or for `test` before its time.
     """
     from rung.reports import place
 
     found = system(name)
     _check(minutes, seeds)
+    if test:
+        _check_test(found, small, seeds)
     if page is not None:
         place.check_place(Path(page))
     folder = Path(out) / f"replay-{_file_name(found, small)}"
@@ -79,6 +84,20 @@ def _check(minutes: float | None, seeds: int | None) -> None:
         raise RecipeError(f"minutes = {minutes:g}: give how long this sitting may train, above 0, such as 60")
     if seeds is not None and seeds < 1:
         raise RecipeError(f"seeds = {seeds}: give how many seeds each row is to have, 1 or more; decisions are judged from 2")
+    if seeds is not None and seeds > _MOST_SEEDS:
+        raise RecipeError(f"seeds = {seeds}: at most {_MOST_SEEDS} seeds a row are planned; from 3 to 10 are the habit")
+
+
+def _check_test(found: System, small: bool, seeds: int | None) -> None:
+    """Refuse to open the test part for anything but the whole budget with the seeds of the system: it is opened once, for what was planned."""
+    if small:
+        raise RecipeError("the test part is not opened at the small budget: leave out --small (in Python: small), or --test")
+    for name, plan in found.plans.items():
+        if seeds is not None and plan.seeds != tuple(range(seeds)):
+            raise RecipeError(
+                f"the test part is opened only for the seeds that the system names, which are {len(plan.seeds)} for ladder {name}, not {seeds}: "
+                "leave out --seeds, or --test"
+            )
 
 
 def _file_name(found: System, small: bool) -> str:

@@ -22,12 +22,18 @@ from rung.words import listing, plural, quoted
 ERROR: Final = 0.05  # of all decisions of a system together
 _TWO_RUNS: Final = 1.96 * math.sqrt(2)  # deviations by which two single runs differ in 95 of 100 cases at most
 _PART: Final = "validation"
+_PROVISIONAL: Final = (
+    "The verdicts are provisional: they are made anew as runs come in, and their error holds for one look, when every row has run with all the seeds that the "
+    "system names."
+)
 
 
 def judged(replay: Replay) -> Replay:
     """Return the replay with a judgement of each decision of its system."""
     error = ERROR / max(1, len(replay.system.decisions))
-    return replace(replay, judgements=tuple(_judgement(replay, decision, error) for decision in replay.system.decisions))
+    found = tuple(_judgement(replay, decision, error) for decision in replay.system.decisions)
+    open_yet = found and replay.provisional and any(row.runs for row in replay.rows)
+    return replace(replay, judgements=found, told=(*replay.told, *((_PROVISIONAL,) if open_yet else ())))
 
 
 @dataclass(frozen=True)

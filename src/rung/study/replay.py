@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -137,8 +137,9 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """What one training takes, the mean over its runs; None where there is none."""
-        return sum(run.seconds for run in self.runs) / len(self.runs) if self.runs else None
+        """What one training takes, the mean over its runs; None where there is none. What was lost with the row it begins from took no time."""
+        known = [run.seconds for run in self.runs if run.seconds or not run.failed]
+        return sum(known) / len(known) if known else None
 
     @property
     def epochs(self) -> float | None:
@@ -230,6 +231,13 @@ class Replay:
         """Of `trainings`, those that have not run."""
         return tuple((row, seed) for row in self.rows if row.same_as is None for seed in row.missing)
 
+    @property
+    def provisional(self) -> bool:
+        """Whether verdicts may still change: not every row has run with the seeds that the system names. Their error of 5 % holds for one look."""
+        small = tuple(range(self.system.small.seeds))
+        named = {ladder: small if self.budget == "small" else plan.seeds for ladder, plan in self.system.plans.items()}
+        return bool(self.missing) or any(row.place.seeds != named[row.ladder] for row in self.rows)
+
     def hours_left(self) -> float | None:
         """Return about how many hours of training are left, one after the other, by what runs took; None where nothing ran."""
         known = {row.place.identity: row.seconds for row in self.rows if row.seconds is not None}
@@ -249,6 +257,7 @@ class Replay:
             "budget": self.budget,
             "trainings": len(self.trainings),
             "missing": len(self.missing),
+            "provisional": self.provisional,
             "hours_left": self.hours_left(),
             "rows": [_row_json(row) for row in self.shown],
             "decisions": [_judgement_json(one, self.said(one)) for one in self.judgements],
@@ -270,10 +279,24 @@ def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: I
     reported = {} if budget == "small" else _reported(system)
     rows = []
     for place in wanted:
-        found = runs.get(place.identity, {})
+        found = runs.setdefault(place.identity, {})
+        found |= _lost_with(place, found, runs)
         mine = tuple(found[seed] for seed in place.seeds if seed in found)
         rows.append(Row(place, reported.get(place.name), place.first if place.first != place.name else None, mine))
     return Replay(system, budget, tuple(rows), told=tuple(_left_out(list(stale.values()))), costs=costs or {})
+
+
+def _lost_with(place: Place, found: Mapping[int, RunRecord], runs: Mapping[str, Mapping[int, RunRecord]]) -> dict[int, RunRecord]:
+    """Return, by seed, what a stage that has not run is where the row that it begins from diverged: it diverged with it."""
+    if place.after is None:
+        return {}
+    before = runs.get(place.after.identity, {})
+    lost = {seed: before[seed] for seed in place.seeds if seed not in found and seed in before and before[seed].failed}
+    return {
+        seed: replace(record, step=place.step, candidate=place.candidate, settings=dict(place.settings), run=place.key(seed), seconds=0.0, failed=why)
+        for seed, record in lost.items()
+        for why in [f"{row_name(record.name)}, from which it begins, diverged"]
+    }
 
 
 def _reported(system: System) -> dict[Name, Reported]:
