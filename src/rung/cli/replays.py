@@ -11,6 +11,7 @@ import typer
 
 from rung.cli.options import AsJson, Root, Workers
 from rung.cli.stopping import AGAIN, begun
+from rung.errors import RecipeError
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def replay(
     small: Annotated[bool, typer.Option("--small", help="The small budget: the same networks, fewer images and epochs.")] = False,
     seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="How many seeds each row has; if not given, as the system says.")] = None,
     own: Annotated[bool, typer.Option("--own", help="Leave out the records of runs that come with rung.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="When every row has run, open the test part for the start and the end of each ladder.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="When every row has run at the whole budget, open the test part for the start and the end of each ladder.")] = False,
     mistakes: Annotated[bool, typer.Option("--mistakes", help="Make each mistake of its author again, small, and show what it does.")] = False,
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the page here; for all systems the folder of their pages.")] = None,
     workers: Workers = None,
@@ -40,9 +41,12 @@ def replay(
     from rung.reports import replay_text
 
     names = replays.systems() if name == "all" else (name,)
+    if name == "all" and page and page.suffix.lower() in (".html", ".htm"):
+        raise RecipeError(f"--page {page}: with all systems --page names a folder, in which each has a page of its own; give --page {page.with_suffix('')}")
     until = time.monotonic() + 60 * (minutes or 0)
     found = []
     for one in names:
+        written = page / f"{one}.html" if page and name == "all" else page
         with display.bars(quiet=as_json) as bars:
             made = replays.replay(
                 one,
@@ -53,7 +57,7 @@ def replay(
                 test=test,
                 out=out,
                 workers=workers,
-                page=page / f"{one}.html" if page and name == "all" else page,
+                page=written,
                 observe=bars.training,
                 progress=bars.reading,
             )
@@ -61,6 +65,7 @@ def replay(
         if not as_json:
             display.replay(made, f"rung replay {replay_text.called(one, small, out, seeds, own)}")
             display.lines(_measured(made))
+            display.lines([f"page: {written}"] if written else [])
         if mistakes:
             _make_mistakes(made, as_json)
     if as_json:
