@@ -24,7 +24,7 @@ def replay(
     small: Annotated[bool, typer.Option("--small", help="The small budget: the same networks, fewer images and epochs.")] = False,
     seeds: Annotated[int | None, typer.Option("--seeds", metavar="N", help="How many seeds each row has; if not given, as the system says.")] = None,
     own: Annotated[bool, typer.Option("--own", help="Leave out the records of runs that come with rung.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="When every row has run at the whole budget, open the test part for the start and the end of each ladder.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="When every row of the whole budget has run, open the test part for the ends of each ladder.")] = False,
     mistakes: Annotated[bool, typer.Option("--mistakes", help="Make each mistake of its author again, small, and show what it does.")] = False,
     page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="Write the page here; for all systems the folder of their pages.")] = None,
     workers: Workers = None,
