@@ -1,6 +1,6 @@
 """How often a replay's decisions are judged falsely where nothing differs: noise pooled over a step, over a ladder, or over its steady networks.
 
-    python -m benchmarks.replay_noise            # about five minutes on one core
+    python -m benchmarks.replay_noise            # about ten minutes on one core
 
 Fourteen decisions with as many candidates as those of the CNN ladder, all networks equally good; a false judgement is an interval without 0. spread: how much
 the deviation over seeds differs between networks (standard deviation of its logarithm). unstable: so many networks learn with some seeds only, the last ones of
