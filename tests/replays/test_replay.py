@@ -17,7 +17,7 @@ import rung
 from benchmarks.replays import pack
 from rung import replays
 from rung.errors import RecipeError, RunError
-from rung.replays import records
+from rung.replays import records, sitting
 from rung.reports import replay_page, replay_text
 from rung.store.run import Run
 from rung.study.decisions import judged
@@ -204,3 +204,32 @@ def test_the_command_shows_and_refuses(place: Path, monkeypatch: pytest.MonkeyPa
         assert words in said.out
     assert "92.3" not in said.out
     assert command("replay", "cnn_ladder", "--minutes", "-1").err.startswith("rung: minutes = -1: give how long")
+
+
+def test_a_sitting_in_which_nothing_ended_says_what_is_under_way(tmp_path: Path) -> None:
+    """One of two epochs of the first row ran, in 3 s; by what each costs, the rest is told."""
+    system = replays.system(make_system(tmp_path))
+    wanted = places(system, seeds=1)
+    costs = {place.identity: 1.0 for place in wanted}
+    found = replace(judged(replayed(system, "whole", wanted, [])), costs=costs)
+    assert sitting.told(found, found, tmp_path) == ["No training ended in this sitting, and none was begun: give more minutes."]
+    run = tmp_path / "runs" / wanted[0].key(0)
+    run.mkdir(parents=True)
+    (run / "recipe.toml").write_text("name = 'x'\nseed = 0\n[train]\nepochs = 2\n")
+    (run / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    (run / "times.jsonl").write_text('{"epoch": 1, "train_s": 500.0, "evaluate_s": 100.0}\n')
+    assert sitting.told(found, found, tmp_path) == [
+        "No training ended in this sitting. Under way, and saved: base, filters, start, seed 0 (1 of 2 epochs). By what its epochs took, all that is left "
+        "takes about 2 h, one training after the other. The same command goes on there."
+    ]
+    some = judged(replayed(system, "whole", wanted, [record(wanted[0], 0, 0.9)]))
+    assert sitting.told(found, some, tmp_path) == []
+
+
+def test_pages_of_all_systems_lie_in_a_folder_and_are_named(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = caller(monkeypatch, capsys)
+    said = command("replay", "all", "--page", place / "all.html", "--out", place)
+    assert said.code == 2
+    assert "all.html: with all systems --page names a folder, in which each has a page of its own; give --page" in said.err
+    said = command("replay", place / "tiny", "--small", "--page", place / "one.html", "--out", place / "runs")
+    assert f"page: {place / 'one.html'}" in said.out.splitlines()

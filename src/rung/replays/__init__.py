@@ -60,12 +60,13 @@ def replay(
     if page is not None:
         place.check_place(Path(page))
     folder = Path(out) / f"replay-{_file_name(found, small)}"
-    known = _known(found, small, seeds, folder, own)
+    known, said = _known(found, small, seeds, folder, own), []
     if minutes is not None and known.missing:
-        from rung.replays import follow
+        from rung.replays import follow, sitting
 
         follow.train(known, folder, time.monotonic() + 60 * minutes, workers=workers, progress=progress, observe=observe)
-        known = _known(found, small, seeds, folder, own)
+        before, known = known, _known(found, small, seeds, folder, own)
+        said = sitting.told(before, known, folder)
     if test:
         from rung.replays import opened
 
@@ -76,7 +77,7 @@ def replay(
         from rung.reports import replay_page
 
         place.write_page(Path(page), replay_page.render(known, mistakes.told(found.name)))
-    return known
+    return replace(known, told=(*known.told, *said))
 
 
 def _check(minutes: float | None, seeds: int | None) -> None:

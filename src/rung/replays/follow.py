@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rung.pipeline.prepare import Progress
 
 Wanted = tuple[Place, int]
-_EPOCHS: Final = 50  # longer trainings mostly stop early, and those of one system that do not are equally long
+EPOCHS: Final = 50  # longer trainings mostly stop early, and those of one system that do not are equally long
 
 
 def train(
@@ -85,7 +85,7 @@ def _costs(places: Iterable[Place], progress: Progress | None) -> dict[str, floa
             found = candidates.resolve(place.settings)
         except RecipeError as error:
             raise RecipeError(f"{row_name(place.name)}: {error}") from None
-        costs[place.identity] = float(found.flops * min(found.epochs, _EPOCHS))
+        costs[place.identity] = float(found.flops * min(found.epochs, EPOCHS))
     return costs
 
 

@@ -13,7 +13,7 @@ from rung.reports.copies import Table
 from rung.store.run import DEFAULT_ROOT
 from rung.study.amounts import signed_text
 from rung.study.plan import START, shown
-from rung.study.replay import Estimate, Judgement, Replay, Row, row_name
+from rung.study.replay import Estimate, Judgement, Replay, Row, hours_text, row_name
 from rung.study.system import Mistake, Reported
 from rung.study.system_rows import recipe_named
 from rung.words import count, duration, listing, plural, quoted
@@ -41,7 +41,7 @@ def _cells(replay: Replay, row: Row) -> dict[str, str]:
         "step": row.step,
         "candidate": named(replay, row),
         **({REPORTED: points(row.reported, "accuracy"), "reported: macro F1": points(row.reported, "macro_f1")} if whole else {}),
-        "seeds": str(len(row.scored)),
+        "seeds": str(len(row.scored)) if any(one.runs for one in replay.rows) else "",
         "validation (%)": _mean(accuracy),
         "95 % over seeds": interval(accuracy),
         "macro F1 (%)": _mean(f1),
@@ -125,14 +125,10 @@ def progress(replay: Replay, command: str) -> str:
     if not left:
         return f"All {plural(there, 'training')} are there."
     hours = replay.hours_left()
-    long = "" if hours is None else f", about {_hours(hours)} one after the other by what those there took"
+    long = "" if hours is None else f", about {hours_text(hours)} one after the other by what those there took"
     are = "is" if left == 1 else "are"
     more = f"`{command} --minutes 60` trains for an hour, and goes on where it was"
     return f"{there} of {plural(there + left, 'training')} are there; {left} {are} left{long}. {more}."
-
-
-def _hours(hours: float) -> str:
-    return f"{max(1, round(60 * hours))} min" if hours < 1.5 else f"{hours:.0f} h"
 
 
 def tally(replay: Replay) -> str:

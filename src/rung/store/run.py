@@ -317,7 +317,7 @@ def list_runs(root: Path) -> list[RunSummary]:
 
     Raises: RunError if the root is there and cannot be read.
     """
-    return [_summary(run) for run in _runs(root)]
+    return [summary_of(run) for run in _runs(root)]
 
 
 def _runs(root: Path) -> list[Run]:
@@ -342,7 +342,8 @@ def _looks_like_run(folder: Path) -> bool:
         return True  # it cannot be looked into: shown, with that as its problem
 
 
-def _summary(run: Run) -> RunSummary:
+def summary_of(run: Run) -> RunSummary:
+    """Return what a list of runs shows of one; whatever is wrong with it is its problem."""
     problems: list[str] = []
     values: dict[str, Any] = {}
     state: State = "unfinished"

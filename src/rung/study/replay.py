@@ -320,6 +320,11 @@ def rows_of(records: Iterable[RunRecord]) -> str:
     return listing(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
+def hours_text(hours: float) -> str:
+    """Write hours in a sentence: "45 min", "4 h"."""
+    return f"{max(1, round(60 * hours))} min" if hours < 1.5 else f"{hours:.0f} h"
+
+
 def row_name(name: Name) -> str:
     """Write a row's name in a sentence: "grey, CNN 2, start"."""
     return ", ".join(name)

@@ -111,7 +111,9 @@ class Mistake(Part):
 
 @dataclass(frozen=True)
 class System:
-    """A system as its files say it. images: how many there are at the whole budget, in words; plans: its ladders by name, in their order; questions: those of the author's own sheet, as the file has them."""
+    """A system as its files say it. images: how many there are at the whole budget, in words; plans: its ladders by name, in their
+    order; questions: those of the author's own sheet, as the file has them.
+    """
 
     name: str
     title: str
