@@ -15,6 +15,7 @@ from rung.errors import RunError
 from rung.reports.notebook_cells import Cell
 from rung.store.run import Run
 from tests.command import caller
+from tests.study.made_systems import SYSTEM, make_system
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +84,18 @@ def test_without_the_extra_it_says_what_to_install(trained: Run, monkeypatch: py
 
 
 @pytest.mark.extras
-def test_code_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "named"), [("Kernel died before replying to kernel_info\nmore", "Kernel died before replying to kernel_info"), ("", "RuntimeError")]
+)
+def test_code_that_fails_is_named(said: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nbclient")
     from nbclient import NotebookClient
 
     def fails(self: Any, **options: Any) -> None:
-        raise RuntimeError("Kernel died before replying to kernel_info\nmore")
+        raise RuntimeError(said)
 
     monkeypatch.setattr(NotebookClient, "execute", fails)
-    with pytest.raises(RunError, match=r"could not be run \(Kernel died before replying to kernel_info\): try again"):
+    with pytest.raises(RunError, match=rf"could not be run \({named}\): try again"):
         notebooks.executed([Cell("code", "1")])
 
 
@@ -99,3 +103,16 @@ def test_a_system_has_a_notebook_by_its_name(not_executed: None, tmp_path: Path)
     assert rung.notebook("backprop", small=True, out=tmp_path) == tmp_path / "replay-backprop-small" / "notebook.ipynb"
     with pytest.raises(RunError, match="small is for a system, which has a small budget: nothing is none"):
         rung.notebook("nothing", small=True, out=tmp_path)
+
+
+def test_commands_in_a_notebook_name_the_replay_as_it_was_named(monkeypatch: pytest.MonkeyPatch, not_executed: None, tmp_path: Path) -> None:
+    """A system in a folder with a space, with a folder of runs of its own: commands are whole, and the texts call it by its name."""
+    monkeypatch.setattr(notebooks, "executed", lambda cells: "\n".join(cell.text for cell in cells))
+    folder = tmp_path / "my systems"
+    folder.mkdir()
+    made = make_system(folder, f"{SYSTEM}[[question]]\ntitle = 'All'\nshow = ['rows', 'mistakes']\nsteps = [['base', 'batch']]\n")
+    text = rung.notebook(made, small=True, out=folder / "runs").read_text()
+    named = f"'{made}' --small --out '{folder / 'runs'}'"
+    for words in (f"`rung replay {named} --minutes 60`", f"`rung replay {named} --mistakes`", f"rung replay {named} --minutes 600\nrung notebook {named}\n"):
+        assert words in text
+    assert "print('0 trainings of tiny')" in text

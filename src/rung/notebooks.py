@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shlex
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,11 +96,11 @@ def _of_system(what: str | Path, small: bool, root: Path) -> tuple[Path, list[Ce
     from rung.replays import mistakes
     from rung.replays.records import file_name
     from rung.reports import notebook_replay
+    from rung.reports.replay_text import called
 
     found = replays.replay(what, small=small, out=root)
     folder = root / f"replay-{file_name(found.system.name, small)}"
-    called = replace(found.system, name=shlex.quote(str(what)))  # as the commands in the notebook call it
-    return folder, notebook_replay.cells(replace(found, system=called), layers_of, mistakes.told(found.system.name))
+    return folder, notebook_replay.cells(found, layers_of, mistakes.told(found.system.name), called(str(what), small, root))
 
 
 def layers_of(row: Row) -> Sequence[LayerRow]:
@@ -146,7 +144,8 @@ def executed(cells: Sequence[Cell]) -> str:
         try:
             client.execute(cleanup_kc=True, cwd=folder, env=_surroundings(folder))
         except (CellTimeoutError, DeadKernelError, RuntimeError, OSError) as error:
-            raise RunError(f"the code of the notebook could not be run ({str(error).strip().splitlines()[0]}): try again when the machine has time") from error
+            why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise RunError(f"the code of the notebook could not be run ({why}): try again when the machine has time") from error
     return str(nbformat.writes(made)) + "\n"
 
 
