@@ -31,7 +31,9 @@ def table(shown: Sequence[MistakeShown]) -> str:
     for one in shown:
         wrong, right = ("<br>".join(f"{figure.what}: **{figure.text}**" for figure in side) for side in (one.wrong, one.right))
         said = "<br>".join(f"`{said.where.partition(',')[0].partition(' --')[0]}`: {shorten(said.sentence, _MOST)}" for said in one.said)
-        cells = [f"`{one.name}`", f"{one.text}<br>*{one.budget}*", wrong, right, said]
+        reported = "".join(f"<br>reported: {figure.what}: {figure.text}" for figure in one.reported)
+        seen = f"<br>{one.seen}" if one.seen else ""
+        cells = [f"`{one.name}`", f"{one.text}{reported}<br>*{one.budget}*", wrong or "–", f"{right}{seen}", said]
         rows.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(rows)
 

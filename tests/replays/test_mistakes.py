@@ -21,8 +21,8 @@ from rung.replays import mistakes
 from rung.replays.mistakes import MistakeShown, Size, cnn_ladder, making, shown
 from rung.replays.mistakes.backprop import RunsDry, _dry
 from rung.replays.mistakes.making import MISTAKES, Mistake
-from rung.replays.mistakes.record import RECORDS, Figure, Found, Said, keep_records, read_records
-from rung.replays.mistakes.trial import Trial, parted, refused
+from rung.replays.mistakes.record import RECORDS, Figure, Found, Leads, Said, keep_records, read_records
+from rung.replays.mistakes.trial import Trial, parted, refused, value_of
 from rung.training.losses import LOSSES
 from rung.words import PERCENT
 
@@ -81,8 +81,13 @@ def said_of(made: MistakeShown) -> str:
 def test_rung_says_its_sentence(name: str) -> None:
     made = making.make(by_name(name), TINY)
     assert re.search(SAYS[name], said_of(made)), said_of(made)
-    assert made.wrong
+    assert made.wrong or made.reported
     assert made.right
+    shipped = next(one for one in shown() if one.name == name)
+    assert (made.leads, made.reported) == (shipped.leads, shipped.reported)
+    assert len(made.right) == len(shipped.right)
+    assert made.environment["threads"] == 1
+    assert made.environment["device"] in ("cpu", "cuda")
     assert MistakeShown.from_json(json.loads(json.dumps(made.to_json()))) == made
     assert made.budget == "120 training images, 1 epoch, 1 seed, a quarter of the author's filters"
 
@@ -169,7 +174,7 @@ def test_a_mistake_that_there_is_not_is_named() -> None:
 
 
 def test_a_lesson_that_is_not_true_any_more_is_an_error() -> None:
-    with pytest.raises(AssertionError, match="rung train: this is not refused any more"):
+    with pytest.raises(RunError, match="rung train: this is not refused any more, so the lesson of this mistake is out of date"):
         refused("rung train", lambda: None)
 
 
@@ -205,3 +210,50 @@ def test_the_shipped_records_are_of_mistakes_that_there_are_and_each_says_someth
 def test_what_is_found_becomes_a_record() -> None:
     made = replace(MISTAKES[0], make=lambda trial: Found((Figure("a", (1.0,), "count"),), (), ()))
     assert making.make(made, TINY).wrong[0].text == "1"
+
+
+@pytest.mark.parametrize(
+    ("leads", "wrong", "right", "says"),
+    [
+        (Leads("lower"), (0.10, 0.12), (0.13, 0.20), ""),
+        (Leads("lower"), (0.10, 0.14), (0.13, 0.20), "At this size it cannot be seen in the score: the seeds with the mistake and those without it overlap."),
+        (Leads("lower"), (0.30, 0.40), (0.10, 0.20), "Here the score points the other way, with every seed: at this size the lesson is not shown."),
+        (Leads("higher", same=True), (0.10, 0.20), (0.09, 0.19), ""),
+        (Leads("higher", same=True), (0.10, 0.20), (0.09, 0.21), "At this size it cannot be seen in the score: the seeds do not agree."),
+        (Leads("higher", same=True), (0.10, 0.20), (0.10, 0.20), "At this size it cannot be seen in the score: the seeds do not agree."),
+        (Leads("higher"), (0.10,), (0.05,), "One seed does not tell a difference of the score from chance."),
+    ],
+)
+def test_values_that_do_not_show_the_lesson_say_so(leads: Leads, wrong: tuple[float, ...], right: tuple[float, ...], says: str) -> None:
+    one = MistakeShown("s", "n", "t", (Figure("a", wrong),), (Figure("b", right),), (), TINY, "x", {}, leads=leads)
+    assert one.seen == says
+    assert (says in one.lines()) == bool(says)
+    assert one.line.endswith(f"(x). {says}" if says else "(x)")
+
+
+def test_what_the_author_reported_stands_apart() -> None:
+    one = MistakeShown("s", "n", "t", (), (Figure("b", (0.1,)),), (), TINY, "x", {}, reported=(Figure("a", (0.6805,), "exact"),))
+    assert [line.replace(PERCENT, " %") for line in one.lines()[1:3]] == ["reported: a: 68.05 %", "right: b: 10.0 %"]
+    assert "68" not in one.line
+
+
+def test_two_names_of_one_network_differ_by_the_mean_over_pairs_of_seeds() -> None:
+    found = next(one for one in shown() if one.name == "same-network-twice")
+    a, b, c = found.right[0].values
+    assert found.wrong[0].values == pytest.approx((abs(a - b), abs(a - c), abs(b - c)))
+    assert found.wrong[0].mean < max(a, b, c) - min(a, b, c)
+
+
+def test_a_mistake_without_a_replay_of_its_own_says_why() -> None:
+    without = mistakes.without("backprop")
+    assert list(without) == ["comparisons-not-run"]
+    assert "the system's ladders are its replay" in without["comparisons-not-run"]
+    assert mistakes.told("backprop")["comparisons-not-run"] == [without["comparisons-not-run"]]
+    for name in rung.systems():
+        there = {one.name for one in rung.replay(name, own=True).system.mistakes}
+        assert there == {*mistakes.known()[name], *mistakes.without(name)}
+
+
+def test_a_score_that_is_not_defined_is_refused() -> None:
+    with pytest.raises(RunError, match="not defined: ask for more images"):
+        value_of(None)

@@ -86,7 +86,15 @@ def _measured(made: Replay) -> list[str]:
 
     untold = {one.name for one in made.system.mistakes if not made.his_words(one.text)}
     lines = [f"- {one.line}" for one in mistakes.shown(made.system.name) if one.name not in untold]
-    return [f"the mistakes made again ({len(lines)}; what rung says to each: rung replay {made.system.name} --page FILE.html):", *lines] if lines else []
+    page = f"what rung says to each: rung replay {made.system.name} --page FILE.html"
+    return [f"the mistakes made again ({len(lines)}; {mistakes.BRACKETS}; {page}):", *lines, *_without(made)] if lines else []
+
+
+def _without(made: Replay) -> list[str]:
+    """Return which of the author's mistakes have no replay of their own, and why."""
+    from rung.replays import mistakes
+
+    return [f"- {name}: {why}" for name, why in mistakes.without(made.system.name).items()]
 
 
 def _make_mistakes(made: Replay, quiet: bool) -> None:
@@ -94,5 +102,6 @@ def _make_mistakes(made: Replay, quiet: bool) -> None:
     from rung.replays import mistakes
 
     if made.system.name in mistakes.known():
+        display.lines([] if quiet else [f"the mistakes, made again ({mistakes.BRACKETS}):", *_without(made)])
         with display.bars(quiet=quiet) as bars:
             mistakes.run(made.system.name, say=bars.line, done=lambda shown: display.lines([] if quiet else shown.lines()))

@@ -31,6 +31,10 @@ Matrix = npt.NDArray[np.int64]
 
 _LEVEL: Final = 0.95
 _NAMED: Final = 3
+_AGAIN: Final = (
+    "`rung replay {} --mistakes` makes each again that has a replay of its own, and shows the wrong number, the right one, and what rung says. "
+    "Figures are means over seeds, in brackets the lowest and the highest of the seeds."
+)
 
 
 def recipe_of(row: Row) -> Recipe:
@@ -265,7 +269,7 @@ def mistakes_told(told: Sequence[Told], called: str) -> Cell:
     return words(
         "### Difficulties and answers: what went wrong in the author's work",
         "\n".join(found) or "None is known.",
-        f"`rung replay {called} --mistakes` makes each of them again, and shows the wrong number, the right one, and what rung says." if found else "",
+        _AGAIN.format(called) if found else "",
     )
 
 

@@ -122,7 +122,7 @@ def print_classes(matrix: np.ndarray, classes: list[str]) -> None:
 def colours_of(candidates: list[dict]) -> list[str]:
     """Return the colour of each candidate, the same in every figure of them: blue for the one that is carried on or kept."""
     others = ["#777777", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B68BD", "#A9825F"]
-    colours = []
+    colours: list[str] = []
     for one in candidates:
         kept = one.get("state") == "kept"
         colours.append("#0072B2" if kept else others[sum(colour != "#0072B2" for colour in colours) % len(others)])

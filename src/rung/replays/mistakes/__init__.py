@@ -6,11 +6,16 @@ Nothing here can be reached from a recipe or from `rung train`. What was measure
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rung.replays.mistakes.record import MistakeShown, Size, read_records
 
-__all__ = ["MistakeShown", "Size", "known", "run", "shown", "told"]
+__all__ = ["BRACKETS", "MistakeShown", "Size", "known", "run", "shown", "told", "without"]
+
+BRACKETS: Final = "in brackets the lowest and the highest of the seeds"
+_WITHOUT: Final = {
+    ("backprop", "comparisons-not-run"): "It has no replay of its own, for what was not run has no wrong number: the system's ladders are its replay.",
+}
 
 
 def shown(system: str | None = None) -> tuple[MistakeShown, ...]:
@@ -23,7 +28,12 @@ def told(system: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for one in shown(system):
         found.setdefault(one.name, []).extend(one.lines()[1:])
-    return found
+    return found | {name: [why] for name, why in without(system).items()}
+
+
+def without(system: str) -> dict[str, str]:
+    """Return the mistakes of a system that have no replay of their own, by name, each with why."""
+    return {name: why for (of, name), why in _WITHOUT.items() if of == system}
 
 
 def known() -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from rung.data.batches import Batch, Batches
 from rung.data.imageset import TEST, VALIDATION, ImageSet
 from rung.pipeline.preflight import trainings
 from rung.pipeline.prepare import Prepared
-from rung.replays.mistakes.record import Figure, Found
+from rung.replays.mistakes.record import Figure, Found, Leads
 from rung.replays.mistakes.trial import Trial, failed, heard_of, on_batches
 
 _MOVED = {"augment.flip_horizontal": True, "augment.rotation_degrees": 10.0, "augment.shift_fraction": 0.1, "augment.fill": "edge"}
@@ -53,7 +53,7 @@ def one_step_epochs(trial: Trial) -> Found:
             Figure(f"steps that these {train.epochs} epochs took", steps, "count"),
         )
 
-    return Found(figures("dry", "of which every second is one step"), figures("whole", "that are whole"), failed(told))
+    return Found(figures("dry", "of which every second is one step"), figures("whole", "that are whole"), failed(told), leads=Leads("lower"))
 
 
 def _choosing(images: ImageSet) -> ImageSet:
@@ -80,6 +80,7 @@ def test_as_validation(trial: Trial) -> Found:
         wrong=(Figure(f"accuracy on the {len(tests):,} test images that chose the epoch and ended the training", tuple(one.accuracy() for one in trained)),),
         right=(Figure(f"accuracy of the same weights on {len(fresh):,} images that chose nothing", tuple(one.accuracy("test") for one in trained)),),
         said=(*heard_of(heard, "exact-duplicates"), *said),
+        leads=Leads("higher", same=True),
     )
 
 
@@ -99,13 +100,12 @@ def augmentation_not_there(trial: Trial) -> Found:
             Figure("share of the images in its first steps that augmentation had changed", (given["moved"],)),
         ),
         said=(trial.preflight(images, plain.recipe, "augmentation-acts"),),
+        leads=Leads("lower"),
     )
 
 
 def _given(prepared: Prepared) -> float:
-    """Return which share of the images that the first batches give to the network is not as it is stored."""
-    pixels = prepared.recipe.pixels
+    """Return which share of the images that the first batches give to the network is not as it is stored; `normalise` is "unit", so 0..1 on both sides."""
     stored = torch.from_numpy(prepared.images.images[prepared.splits.train]).permute(0, 3, 1, 2).float() / 255
     seen = [batch for batch in islice(prepared.training().training(0, prepared.recipe.train.batch_size), 5)]
-    assert pixels.normalise == "unit"
     return float(np.concatenate([augmenting.changed(batch.images, stored[batch.rows]) for batch in seen]).mean())

@@ -20,7 +20,7 @@ from rung.pipeline.preflight.trial import with_rows
 from rung.pipeline.preflight.views import views
 from rung.pipeline.prepare import Prepared
 from rung.recipe import Augment, change
-from rung.replays.mistakes.record import Figure, Found, Said
+from rung.replays.mistakes.record import Figure, Found, Leads, Said
 from rung.replays.mistakes.trial import Trial, failed, heard_of, refused
 from rung.replays.mistakes.weights import last_against_best
 from rung.training.losses import EPSILON, build_loss
@@ -44,6 +44,7 @@ def scrambled_colour(trial: Trial) -> Found:
         wrong=(Figure(f"{of} scrambled colour images", tuple(one.accuracy() for one in wrong)),),
         right=(Figure(f"{of} the same images as they are", tuple(one.accuracy() for one in right)),),
         said=heard_of(heard, "layout"),
+        leads=Leads("lower"),
     )
 
 
@@ -58,6 +59,7 @@ def colour_not_scaled(trial: Trial) -> Found:
         wrong=(Figure("validation accuracy with colour values of 0..255", accuracy["none"]),),
         right=(Figure("validation accuracy with the same values divided by 255", accuracy["unit"]),),
         said=(*failed(told), trial.compared(images, [prepared[name].recipe for name in ("unit", "none")])),
+        leads=Leads("lower"),
     )
 
 
@@ -97,7 +99,7 @@ def losses_on_integers(trial: Trial) -> Found:
         if not said:
             trace = trainings.few_rows(broadcast).trace
             said += failed(losses.loss_encoding(broadcast.recipe.train, build_loss(broadcast.recipe.train, loss), len(images.classes), trace))
-    return Found(tuple(wrong), tuple(right), tuple(said))
+    return Found(tuple(wrong), tuple(right), tuple(said), leads=Leads("lower"))
 
 
 def augmentation_not_used(trial: Trial) -> Found:
@@ -116,6 +118,7 @@ def augmentation_not_used(trial: Trial) -> Found:
             Figure("share of the images given to the network that augmentation had changed", (_given(meant)[0],)),
         ),
         said=said,
+        leads=Leads("lower"),
     )
 
 
@@ -152,6 +155,7 @@ def shift_of_one_pixel(trial: Trial) -> Found:
             refused("rung train --set augment.shift=1.0", lambda: change(recipe, {"augment.shift": 1.0})),
             refused("rung train --set augment.shift_pixels=0.1", lambda: change(recipe, {"augment.shift_pixels": 0.1})),
         ),
+        leads=Leads("lower", at=1),
     )
 
 

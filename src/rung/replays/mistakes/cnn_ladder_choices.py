@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from rung.data.imageset import TEST
 from rung.evaluate.intervals import wilson
 from rung.pipeline import reporting
-from rung.replays.mistakes.record import Figure, Found, Said
+from rung.replays.mistakes.record import Figure, Found, Leads, Said
 from rung.replays.mistakes.trial import Trained, Trial, refused
 from rung.reports import training_findings
 from rung.reports.ladder_findings import findings as ladder_findings
@@ -35,12 +36,10 @@ def same_network_twice(trial: Trial) -> Found:
     group = [{"name": "v3", **settings}, {"name": "v5", **settings}]
     climbed = trial.ladder(images, "cnn_9", {**_PLAIN, "network.block_dropout": [0.2, 0.2, 0.2]}, [{"name": "dropout", "group": group}], metric="macro_f1")
     found = climbed.steps[0].named("v3").values
+    apart = tuple(abs(one - other) for one, other in combinations(found, 2))
     return Found(
-        wrong=(Figure("macro F1 of the better of two names less that of the other, if each is one training of it", (max(found) - min(found),), "points"),),
-        right=(
-            Figure("difference of the two names, seed by seed", (0.0,), "points"),
-            Figure("validation macro F1 of this one network, from seed to seed", found),
-        ),
+        wrong=(Figure("macro F1 by which two names of this network differ, if each is one training of it with a seed of its own", apart, "points"),),
+        right=(Figure("validation macro F1 of this one network, from seed to seed; with the same seed both names are one training", found),),
         said=tuple(Said("rung ladder", sentence) for step in climbed.steps for sentence in step.told if "same network" in sentence),
     )
 
@@ -60,6 +59,7 @@ def chosen_on_test(trial: Trial) -> Found:
         wrong=(Figure(f"how far the best of {len(rates)} is above their mean on the {tests:,} test images that chose it", _ahead(asked, asked), "points"),),
         right=(Figure(f"how far the same weights are above the mean on {trial.asked:,} images that chose nothing", _ahead(asked, fresh), "points"),),
         said=(Said("rung ladder", expected_fall([Decided(start, tuple(others), best)]).reason),),
+        leads=Leads("higher", same=True),
     )
 
 
@@ -127,6 +127,7 @@ def winner_not_carried_on(trial: Trial) -> Found:
             Figure("validation accuracy of the rate 0.001, which was left", rates["0.001"]),
         ),
         said=tuple(Said("rung ladder", sentence) for sentence in (*(step.reason for step in climbed.steps), *_of_the_file(climbed))),
+        leads=Leads("higher"),
     )
 
 
@@ -149,10 +150,11 @@ def score_from_nowhere(trial: Trial) -> Found:
         atomic.keep_lines(ran.run.metrics, len(rows) - 1)
         changed = refused("rung report, after a row of the log was taken out", lambda: training_findings.read_curves(reporting.report_input(ran.run)))
     return Found(
-        wrong=(Figure("test accuracy of CNN 4 v1", (_REPORTED_TEST,), "reported"),),
-        right=(
-            Figure("validation accuracy in the last row of its log", (_LOGGED_VALIDATION,), "reported"),
-            Figure("validation less test accuracy of one network, measured", tuple(apart), "points"),
+        wrong=(),
+        right=(Figure("validation less test accuracy of one network", tuple(apart), "points"),),
+        reported=(
+            Figure("test accuracy of CNN 4 v1", (_REPORTED_TEST,), "exact"),
+            Figure("validation accuracy in the last row of its log", (_LOGGED_VALIDATION,), "exact"),
         ),
         said=(*(Said("report, of these two numbers", sentence) for sentence in judged), changed),
     )
@@ -180,4 +182,5 @@ def over_fit_called_under_fit(trial: Trial) -> Found:
             Figure("training accuracy of the last epoch: what does not fit its training images does not get there", tuple(end)),
         ),
         said=said,
+        leads=Leads("higher", same=True),
     )

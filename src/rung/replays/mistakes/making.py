@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from rung.errors import RunError, did_you_mean
@@ -13,9 +13,6 @@ from rung.replays.mistakes import backprop, cnn_ladder, model_s, omnivores
 from rung.replays.mistakes import cnn_ladder_choices as choices
 from rung.replays.mistakes.record import Found, MistakeShown, Size
 from rung.replays.mistakes.trial import Trial
-from rung.training.environment import environment
-
-_FACTS: Final = ("processor", "torch", "rung", "threads")
 
 
 @dataclass(frozen=True)
@@ -133,6 +130,7 @@ def run(
 
 def make(mistake: Mistake, size: Size, say: Callable[[str], None] = lambda sentence: None) -> MistakeShown:
     """Make one mistake at a size."""
-    found = mistake.make(Trial(size, say))
-    facts = {name: value for name, value in environment("cpu").items() if name in _FACTS}
-    return MistakeShown(mistake.system, mistake.name, text_of(mistake.system, mistake.name), found.wrong, found.right, found.said, size, size.words, facts)
+    trial = Trial(size, say)
+    found = mistake.make(trial)
+    known: dict[str, Any] = {"text": text_of(mistake.system, mistake.name), "size": size, "budget": size.words, "environment": trial.environment()}
+    return MistakeShown(mistake.system, mistake.name, **{one.name: getattr(found, one.name) for one in fields(found)}, **known)

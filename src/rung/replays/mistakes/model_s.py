@@ -25,14 +25,15 @@ def text_against_code(trial: Trial) -> Found:
         ended = Said("kept.json, and the report", str(atomic.read_json(ran.run.kept)["stopped"]))
         epochs = len(ran.rows)
     return Found(
-        wrong=(
+        wrong=(),
+        right=(
+            Figure("parameters of the network with padding “same”, which the code has: as many as were reported", (parameter_counts(network).total,), "count"),
+            Figure("epochs of the run of this replay, of its own log", (epochs,), "count"),
+        ),
+        reported=(
             Figure("epochs by the text, which says that the training stopped early", (_TEXT_EPOCHS,), "count"),
             Figure(f"first epoch after which it could have stopped early: best epoch {_BEST_EPOCH}, patience {_PATIENCE}", (_BEST_EPOCH + _PATIENCE,), "count"),
-        ),
-        right=(
             Figure("epochs in the author's log, the last of those planned", (_CODE_EPOCHS,), "count"),
-            Figure("parameters of the network with padding “same”, which the code has, as reported", (parameter_counts(network).total,), "count"),
-            Figure("epochs of the run of this replay, of its own log", (epochs,), "count"),
         ),
         said=(refused("rung train, with the padding of the text", lambda: build(valid, classes=10, channels=3, size=32, seed=0)), ended),
     )

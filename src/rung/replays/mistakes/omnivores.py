@@ -18,7 +18,7 @@ from rung.data.pixels import to_float
 from rung.own import Own
 from rung.pipeline.prepare import Prepared, with_train
 from rung.recipe import Recipe, change
-from rung.replays.mistakes.record import Figure, Found
+from rung.replays.mistakes.record import Figure, Found, Leads
 from rung.replays.mistakes.trial import Trained, Trial, heard_of, on_batches, refused
 from rung.training import forward
 from rung.training.loop import EpochEnd, StepEnd
@@ -74,6 +74,7 @@ def best_of_900_on_test(trial: Trial) -> Found:
             Figure(f"accuracy on {of} of the last epoch", tuple(last)),
         ),
         said=(refused("rung train --set train.monitor=test_accuracy", lambda: change(prepared.recipe, {"train.monitor": "test_accuracy"})),),
+        leads=Leads("higher", same=True),
     )
 
 
@@ -132,6 +133,7 @@ def rate_ignored(trial: Trial) -> Found:
             Figure("validation accuracy of the weights that both began with", tuple(one.accuracy() for one in before)),
         ),
         said=(refused("rung train --set train.lr=0.00001", lambda: change(recipe, {"train.lr": _MEANT_RATE})),),
+        leads=Leads("lower"),
     )
 
 
@@ -148,6 +150,7 @@ def clipping_lost(trial: Trial) -> Found:
             Figure(f"share of the steps in which a gradient value beyond {_CLIP} went through", tuple(ways["kept"].large)),
         ),
         said=trial.told_apart(trial.omnivores(), [recipe, change(recipe, {"train.clip_value": "none"})]),
+        leads=Leads("lower"),
     )
 
 
@@ -191,4 +194,4 @@ def pixels_out_of_range(trial: Trial) -> Found:
         for values, images, accuracy in zip(outside, spoilt, accuracies, strict=True)
     ]
     pictures = seen[0].permute(0, 2, 3, 1).numpy()
-    return Found(figures[0], figures[1], (refused("rung.from_arrays", lambda: from_arrays(pictures, cut.labels.numpy())),))
+    return Found(figures[0], figures[1], (refused("rung.from_arrays", lambda: from_arrays(pictures, cut.labels.numpy())),), leads=Leads("lower", at=2))

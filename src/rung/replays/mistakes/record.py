@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,14 +14,14 @@ from rung.words import count, decimal, percent, plural, points
 
 RECORDS: Final = Path(__file__).parents[1] / "records" / "mistakes.json"
 
-Unit = Literal["share", "points", "number", "count", "reported"]
+Unit = Literal["share", "points", "number", "count", "exact"]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that was measured: what it is, in words, and its values, one a seed, or one where no seed plays a part.
+    """A number that was measured, or that the author reported: what it is, in words, and its values, one a seed, or one where no seed plays a part.
 
-    unit: share (0..1, written as percent), points (a difference of shares), number, count, or reported: percent that the author wrote himself.
+    unit: share (0..1, written as percent), points (a difference of shares), number, count, or exact: a share whose percent has two digits.
     """
 
     what: str
@@ -44,8 +45,8 @@ class Figure:
             return percent(value)
         if self.unit == "points":
             return points(value).replace("-", "−")
-        if self.unit == "reported":
-            return f"{percent(value, 2)} (reported)"
+        if self.unit == "exact":
+            return percent(value, 2)
         return count(value) if self.unit == "count" and value == int(value) else decimal(value)
 
 
@@ -74,12 +75,44 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Leads:
+    """Which way a mistake leads: its figure at a place among the wrong ones is higher, or lower, than that among the right ones.
+
+    same: both are of one training, so that they are compared seed by seed; else the ranges over seeds are.
+    """
+
+    way: Literal["higher", "lower"]
+    at: int = 0
+    same: bool = False
+
+    def sentence(self, wrong: Sequence[Figure], right: Sequence[Figure]) -> str:
+        """Say where the values do not show the lesson: the seeds do not agree, or point the other way; "" where they show it."""
+        one, other = wrong[self.at].values, right[self.at].values
+        what = {"share": "score", "number": "loss", "points": "difference"}.get(right[self.at].unit, "number")
+        if len(one) == 1 or len(other) == 1:
+            return f"One seed does not tell a difference of the {what} from chance."
+        sign = 1 if self.way == "higher" else -1
+        gains = [sign * (a - b) for a, b in (zip(one, other, strict=True) if self.same else product(one, other))]
+        if min(gains) >= 0 and max(gains) > 0:
+            return ""
+        if max(gains) <= 0 and min(gains) < 0:
+            return f"Here the {what} points the other way, with every seed: at this size the lesson is not shown."
+        why = "the seeds do not agree" if self.same else "the seeds with the mistake and those without it overlap"
+        return f"At this size it cannot be seen in the {what}: {why}."
+
+
+@dataclass(frozen=True)
 class Found:
-    """What was measured with the mistake (wrong) and without it (right), and what rung says to it."""
+    """What was measured with the mistake (wrong) and without it (right), and what rung says to it.
+
+    reported: numbers of the author's own, which stand apart from those that were measured; leads: which way it leads, None where it is not one of more or less.
+    """
 
     wrong: tuple[Figure, ...]
     right: tuple[Figure, ...]
     said: tuple[Said, ...]
+    reported: tuple[Figure, ...] = ()
+    leads: Leads | None = None
 
 
 @dataclass(frozen=True)
@@ -99,18 +132,26 @@ class MistakeShown:
     size: Size
     budget: str
     environment: Mapping[str, Any]
+    reported: tuple[Figure, ...] = ()
+    leads: Leads | None = None
+
+    @property
+    def seen(self) -> str:
+        """Say where the values do not show the lesson; "" where they do, or the lesson is not one of more or less."""
+        return self.leads.sentence(self.wrong, self.right) if self.leads else ""
 
     @property
     def line(self) -> str:
         """The first figure with the mistake and the first without, and how much was trained, in one line."""
-        wrong, right = (f"{figure.what}: {figure.text}" for figure in (self.wrong[0], self.right[0]))
-        return f"{self.name}: {wrong}; {right} ({self.budget})"
+        first = "; ".join(f"{figure.what}: {figure.text}" for figure in (*self.wrong[:1], *self.right[:1]))
+        return f"{self.name}: {first} ({self.budget}){f'. {self.seen}' if self.seen else ''}"
 
     def lines(self) -> list[str]:
         """Return the replay for a terminal, one line a fact."""
-        figures = [f"{word}: {figure.what}: {figure.text}" for word, several in (("wrong", self.wrong), ("right", self.right)) for figure in several]
+        sides = (("reported", self.reported), ("wrong", self.wrong), ("right", self.right))
+        figures = [f"{word}: {figure.what}: {figure.text}" for word, several in sides for figure in several]
         said = [f"rung says ({one.where}): {one.sentence}" for one in self.said]
-        return [f"{self.name}: {self.text}", *figures, *said, f"budget: {self.budget}"]
+        return [f"{self.name}: {self.text}", *figures, *([self.seen] if self.seen else []), *said, f"budget: {self.budget}"]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; `from_json` gives an equal record back."""
@@ -120,9 +161,10 @@ class MistakeShown:
     def from_json(values: Mapping[str, Any]) -> MistakeShown:
         """Return the record that `to_json` wrote; raises RunError for other values."""
         try:
-            figures = {side: tuple(Figure(**{**one, "values": tuple(one["values"])}) for one in values[side]) for side in ("wrong", "right")}
-            said = tuple(Said(**one) for one in values["said"])
-            return MistakeShown(**{**values, **figures, "said": said, "size": Size(**values["size"])})
+            sides = ("wrong", "right", "reported")
+            figures = {side: tuple(Figure(**{**one, "values": tuple(one["values"])}) for one in values[side]) for side in sides}
+            said, leads = tuple(Said(**one) for one in values["said"]), values["leads"]
+            return MistakeShown(**{**values, **figures, "said": said, "size": Size(**values["size"]), "leads": Leads(**leads) if leads else None})
         except (KeyError, TypeError, AttributeError) as error:
             raise RunError(f"this is no replay of a mistake that rung wrote ({error}): run it again") from None
 

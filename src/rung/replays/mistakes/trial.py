@@ -22,20 +22,22 @@ from rung import keys, studies, workbench
 from rung.audit.preflight.outcome import Outcome
 from rung.data.batches import Batches
 from rung.data.imageset import TEST, TRAIN, VALIDATION, ImageSet
-from rung.errors import DataError, RungError
+from rung.errors import DataError, RunError, RungError
 from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.pipeline import execute, reporting
-from rung.pipeline.prepare import Prepared
+from rung.pipeline.prepare import Prepared, resolve_compute
 from rung.pipeline.ready import ready, recipe_named
-from rung.recipe import CNN, MLP, Recipe, change, flat
+from rung.recipe import CNN, MLP, Compute, Recipe, change, flat
 from rung.replays.mistakes.record import Said, Size
 from rung.reports.finding import Finding
 from rung.reports.findings import findings
 from rung.store.run import Run
 from rung.study.ladder import Ladder
+from rung.training.environment import environment
 from rung.training.journal import NoJournal
 from rung.training.losses import build_loss
+from rung.training.optimizer_defaults import default_rate
 from rung.training.process import computing, random_states_kept
 from rung.training.steps import PlainStep, Work
 from rung.words import listing
@@ -45,6 +47,8 @@ Rows = npt.NDArray[np.int64]
 
 _TRAINED_ON: Final = 0.8  # of the training rows of a data set: the rest, the last ones, are for validation, as is customary for CIFAR
 _THINNER: Final = 4
+_THREADS: Final = 1
+_FACTS: Final = ("processor", "device", "device_name", "torch", "rung", "threads")
 
 
 @lru_cache(maxsize=2)
@@ -109,17 +113,25 @@ class Folder:
 
 
 def value_of(value: float | None) -> float:
-    """Return a score that is known to be defined."""
-    assert value is not None
+    """Return a score. Raises: RunError where it is not defined, as on no images."""
+    if value is None:
+        raise RunError("a score of this replay is not defined: ask for more images")
     return value
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One replay: how much it trains, and what is told while it does."""
+    """One replay: how much it trains, and what is told while it does. prepared_on: the device and threads that what it prepared trains with."""
 
     size: Size
     say: Callable[[str], None] = field(default=lambda sentence: None)
+    prepared_on: list[Compute] = field(default_factory=list)
+
+    def environment(self) -> dict[str, Any]:
+        """Return what the figures were measured on: as the last recipe that was prepared says, or as the machine resolves "auto" where runs did it alone."""
+        compute = self.prepared_on[-1] if self.prepared_on else resolve_compute(Compute(threads=_THREADS), 0.0)
+        facts = environment(compute.device) | {"threads": compute.threads}
+        return {name: facts[name] for name in _FACTS if facts[name] is not None}
 
     @property
     def seeds(self) -> range:
@@ -141,7 +153,7 @@ class Trial:
     def recipe(self, name: str, settings: Settings | None = None) -> Recipe:
         """Return a recipe at the size of this replay: unless it is the author's, with a quarter of the filters and batch norm that settles in few steps."""
         recipe = recipe_named(name)
-        small: dict[str, Any] = {"train.epochs": self.size.epochs, "compute.threads": 1, "pixels.colour": "auto", "split.test_fraction": 0.0}
+        small: dict[str, Any] = {"train.epochs": self.size.epochs, "compute.threads": _THREADS, "pixels.colour": "auto", "split.test_fraction": 0.0}
         if not self.size.author and isinstance(recipe.network, CNN | MLP):
             small["network.defaults"] = "torch"
             for key in ("filters", "dense"):
@@ -154,7 +166,9 @@ class Trial:
     def prepared(self, images: ImageSet, recipe: Recipe, heard: list[str] | None = None, **own: Any) -> Prepared:
         """Return what `rung train` would start from; heard: gets what it says before the first step."""
         say = heard.append if heard is not None else lambda sentence: None
-        return ready(images, recipe, {}, own, None, say, classes=None, size=None, grey=False)
+        made = ready(images, recipe, {}, own, None, say, classes=None, size=None, grey=False)
+        self.prepared_on.append(made.recipe.compute)
+        return made
 
     def trained(self, prepared: Prepared, seed: int, network: nn.Module | None = None, observe: execute.Observe | None = None) -> Trained:
         """Train in memory with a seed; network: one that has weights already; observe(step): called after each step."""
@@ -212,9 +226,14 @@ class Trial:
 
 
 def on_batches(prepared: Prepared, batches: Batches, seed: int) -> tuple[Trained, int]:
-    """Train for the recipe's epochs on batches that somebody else makes, as Keras does; returns the network and the steps that were taken."""
+    """Train for the recipe's epochs on batches that somebody else makes, as Keras does; returns the network and the steps that were taken.
+
+    Plain steps at the base rate, with the recipe's optimizer, loss and clipping: no schedule, no early stopping, no moving average, no check after an epoch,
+    and the weights of the last step, whatever train.keep says. So two such trainings may be compared with each other only.
+    """
     recipe = prepared.recipe.model_copy(update={"seed": seed})
     prepared, train, taken = replace(prepared, recipe=recipe), recipe.train, 0
+    rate = default_rate(train)
     with random_states_kept(recipe.compute), computing(recipe.compute):
         network = prepared.network()
         step = PlainStep(Work.of(network, train, build_loss(train), recipe.compute.precision, None), guarded=True)
@@ -222,7 +241,7 @@ def on_batches(prepared: Prepared, batches: Batches, seed: int) -> tuple[Trained
         for epoch in range(train.epochs):
             for batch in batches.training(epoch, train.batch_size):
                 torch.manual_seed(keys.torch_seed(seed, "dropout", taken))
-                step.take(batch, train.learning_rate or 0.001)
+                step.take(batch, rate)
                 taken += 1
     return Trained(prepared, network, ()), taken
 
@@ -240,12 +259,12 @@ def _has_norm(network: CNN | MLP) -> bool:
 
 
 def refused(where: str, call: Callable[[], object]) -> Said:
-    """Return the sentence by which rung refuses a call. Raises: AssertionError if it does not: then the lesson is not true any more."""
+    """Return the sentence by which rung refuses a call. Raises: RunError if it does not: then the lesson is not true any more."""
     try:
         call()
     except RungError as error:
         return Said(where, str(error))
-    raise AssertionError(f"{where}: this is not refused any more")
+    raise RunError(f"{where}: this is not refused any more, so the lesson of this mistake is out of date: leave it out by naming the others")
 
 
 def failed(outcome: Outcome) -> tuple[Said, ...]:

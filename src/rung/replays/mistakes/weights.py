@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rung.data.imageset import ImageSet
 from rung.recipe import Recipe, change
-from rung.replays.mistakes.record import Figure, Found, Said
+from rung.replays.mistakes.record import Figure, Found, Leads, Said
 from rung.replays.mistakes.trial import Trial
 
 
@@ -29,4 +29,5 @@ def last_against_best(trial: Trial, images: ImageSet, recipe: Recipe) -> Found:
         ),
         right=(Figure(f"validation loss {of}of the best epoch's weights", tuple(best), "number"),),
         said=said,
+        leads=Leads("higher", same=True),
     )
