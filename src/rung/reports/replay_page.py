@@ -64,18 +64,22 @@ def _ladder(replay: Replay, name: str, title: str) -> dict[str, Any]:
     steps: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         steps.setdefault(row.step, []).append(_row(replay, row, limits))
-    plan = replay.system.plans[name]
+    plan, drawn = replay.system.plans[name], [one for found in steps.values() for one in found]
     return {
         "name": name,
         "title": title or name,
         "why": plan.why if replay.budget == "whole" else "",  # it asks about scores of the author
         "climb": Markup(_climb(replay, name)),
-        "steps": [{"name": step, "rows": found} for step, found in steps.items()],
+        "steps": [{"name": step, "rows": found, "filled": _filled(found if limits is None else drawn)} for step, found in steps.items()],
         "axis": [tick_text(round(end, 3)) for end in limits] if limits else None,
         "curves": [curve for row in rows if row.same_as is None and (curve := _curves(row))],
-        "filled": {name for found in steps.values() for one in found for name, value in one.items() if value},
         "copies": copies(texts.table(replay, name)),
     }
+
+
+def _filled(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return which columns are not empty in all of these rows."""
+    return {name for one in rows for name, value in one.items() if value}
 
 
 def _row(replay: Replay, row: Row, limits: tuple[float, float] | None) -> dict[str, Any]:
