@@ -14,7 +14,7 @@ from rung.reports.copies import copies
 from rung.reports.html import environment
 from rung.study.amounts import tick_text
 from rung.study.plan import START
-from rung.study.replay import Judgement, Replay, Row
+from rung.study.replay import Estimate, Judgement, Replay, Row
 from rung.words import decimal, duration, percent, plural
 
 _POINTS: Final = 120  # of a line; longer trainings are drawn at every second, third .. epoch
@@ -124,15 +124,13 @@ def _climb(replay: Replay, ladder: str) -> str:
     """Draw the author's path: every row that ran with its interval over seeds, what he carried on joined by a line."""
     rungs = []
     for step in replay.system.plans[ladder].steps:
-        marks = [_mark(row) for row in replay.rows if (row.ladder, row.step) == (ladder, step.name) and row.score()]
+        marks = [_mark(row, found) for row in replay.rows if (row.ladder, row.step) == (ladder, step.name) and (found := row.score())]
         if marks:
             rungs.append(figures.Rung(step.name, tuple(marks), None))
     return figures.climb(rungs, "accuracy on validation", tick_text) if rungs else ""
 
 
-def _mark(row: Row) -> figures.Mark:
-    found = row.score()
-    assert found is not None
+def _mark(row: Row, found: Estimate) -> figures.Mark:
     return figures.Mark(row.candidate, found.mean, found.low, found.high, "kept" if row.keep else "start" if row.candidate == START else "other")
 
 
