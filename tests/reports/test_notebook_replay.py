@@ -304,3 +304,22 @@ def test_where_the_built_network_is_not_the_one_that_ran_there_is_no_picture(sma
     assert ran.parameters == 1234
     assert notebooks.layers_of(ran) == []
     assert isinstance(notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.6}), notebooks.layers_of)[0], Cell)
+
+
+def test_the_opening_says_how_much_was_measured(small_system: Callable[[str], System]) -> None:
+    system = small_system(QUESTION)
+    nothing = text_of(notebook_replay.cells(judged(replayed(system, "whole", places(system, False), [])), no_layers))
+    assert "Nothing is measured yet, for no training ran" in nothing
+    assert "Scores were measured" not in nothing
+    some = text_of(notebook_replay.cells(replay_of(system, {"start": 0.5, "[8]": 0.8}), no_layers))
+    assert "unless they say test, with 3 seeds of each row that ran (one that did not says so)" in some
+
+
+def test_a_kept_row_has_one_word_and_its_classes_stand_behind_the_comparison(small_system: Callable[[str], System]) -> None:
+    cells = notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.5, "[8]": 0.8}), no_layers)
+    kept = next(one for one in data_of(cells)["steps"]["net, width"] if one["state"] == "kept")
+    assert f"{kept['name']} ({kept['word']})" in text_of(cells)
+    assert kept["word"] == "carried on"
+    headings = [line for line in text_of(cells).splitlines() if line.startswith("### net")]
+    assert headings.index("### net: width") < headings.index("### net: classes")
+    assert headings.index("### net: hyper-parameters") < headings.index("### net: width")

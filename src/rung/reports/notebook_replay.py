@@ -69,9 +69,9 @@ def _measured(replay: Replay) -> str:
     """Say what the numbers are: of which part, and over how many seeds."""
     many = sorted({len(row.scored) for row in replay.rows if row.scored})
     seeds = plural(many[0], "seed") if len(many) == 1 else f"{many[0]} to {plural(many[-1], 'seed')}"
-    waiting = "; a row that has not run says so" if replay.missing else ""
+    waiting = " (one that did not says so)" if replay.missing else ""
     return (
-        f"Scores were measured by rung, with {seeds} of each row that ran{waiting}, on the validation part unless it says test; what the author reported is "
+        f"Scores were measured by rung on the validation part unless they say test, with {seeds} of each row that ran{waiting}; what the author reported is "
         "marked so."
     )
 
@@ -109,9 +109,9 @@ def _judgement(replay: Replay, ladder: str, step: str) -> Judgement | None:
 
 
 def _word(replay: Replay, row: Row) -> str:
-    """Say what was done with a row that is kept: the author carried it on, or only his text says so."""
+    """Say what was done with a row that is kept: the author carried it on, or only his text says so, or the step is none of his decisions."""
     judgement = _judgement(replay, row.ladder, row.step)
-    return judgement.decision.word if judgement else texts.KEPT
+    return judgement.decision.word if judgement else "kept here"
 
 
 def _kept(rows: Sequence[Row]) -> Row:
