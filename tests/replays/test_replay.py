@@ -233,3 +233,19 @@ def test_pages_of_all_systems_lie_in_a_folder_and_are_named(place: Path, monkeyp
     assert "all.html: with all systems --page names a folder, in which each has a page of its own; give --page" in said.err
     said = command("replay", place / "tiny", "--small", "--page", place / "one.html", "--out", place / "runs")
     assert f"page: {place / 'one.html'}" in said.out.splitlines()
+
+
+def test_what_has_not_run_stands_in_one_line_and_empty_columns_are_left_out(tmp_path: Path) -> None:
+    system = replays.system("backprop")
+    found = judged(replayed(system, "small", places(system, small=True), []))
+    assert replay_text.tally(found) == "Of 12 decisions of the author at the small budget: 1 cannot tell and 11 not run yet."
+    assert replay_text.waiting(found).startswith(
+        "not run yet: 12 decisions (each row needs two seeds): mlp: activation, layers, augmentation; cnn: activation,"
+    )
+    assert [one.decision.step for one in replay_text.judged(found)] == ["epochs"]
+    table = replay_text.table(found, "mlp")
+    assert table.headings == ("step", "candidate", "remark")
+    assert table.rows[0] == ("activation", "start (relu)", "carried on, not run")
+    assert replay_text.task(found).endswith("in 32 px; here, at the small budget, 500 images of each class to learn from and to choose on")
+    better = next(row for row in replay_text.table(found, "cnn").rows if row[:2] == ("how to do better", "augmentation"))
+    assert better[2] == "kept here, not run"

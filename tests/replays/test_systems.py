@@ -197,3 +197,19 @@ def test_rows_keep_their_keys(pinned: tuple[str, str, str, str]) -> None:
         "study/system_rows.py, for keys leave out what is at its default and rows that set nothing would show old runs; write the new keys here, train "
         "and pack all again. Was neither? Then a key depends on something that trains nothing: mend identity_of."
     )
+
+
+def test_what_an_author_never_ran_is_not_his_decision() -> None:
+    meant = {(name, one.step) for name in NAMES for one in system(name).decisions if one.by == "text"}
+    assert meant == {
+        ("backprop", "how to do better"),
+        ("cnn_ladder", "CNN 4 dropout, as it was meant"),
+        ("cnn_ladder", "CNN 9 augmentation, as it was meant"),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_how_many_images_there_are_stands_apart_from_the_task(name: str) -> None:
+    """At the small budget there are fewer, and the task is the same."""
+    assert "sealed" in system(name).images
+    assert "sealed" not in system(name).task
