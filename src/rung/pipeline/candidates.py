@@ -18,8 +18,7 @@ from rung.pipeline.prepare import Progress, load_images
 from rung.pipeline.ready import data_recipe, recipe_named
 from rung.recipe import Recipe, to_toml
 from rung.study.resolved import Resolved
-from rung.training import optimizer_defaults
-from rung.training.schedules import warmup_fraction
+from rung.training.schedules import written_out
 
 _HELD: Final = 2  # sets of images that are held at once: that of the step's start and that of a candidate which changes the data
 
@@ -49,9 +48,15 @@ class Candidates:
             self._followed[where] = following(self._recipe, images)
         if followed := self._followed[where]:
             wanted, own = self._wanted(followed, settings)
-        train = optimizer_defaults.resolved(wanted.train).model_copy(update={"warmup_fraction": warmup_fraction(wanted.train)})
         whole = wanted.model_copy(
-            update={"name": "recipe", "why": "", "notes": "", "seed": 0, "train": train, "pixels": pixel_rules.resolved(wanted.pixels, images)}
+            update={
+                "name": "recipe",
+                "why": "",
+                "notes": "",
+                "seed": 0,
+                "train": written_out(wanted.train),
+                "pixels": pixel_rules.resolved(wanted.pixels, images),
+            }
         )
         size, channels = wanted.augment.crop or images.images.shape[1], images.images.shape[3]
         with own_parts.explained(own):

@@ -38,9 +38,9 @@ from rung.pipeline import starting
 from rung.pipeline.own_parts import OwnParts, explained
 from rung.recipe import Compute, Data, Recipe, Split
 from rung.recipe.idle import idle
-from rung.training import memory, optimizer_defaults
+from rung.training import memory
 from rung.training.process import usable_processors
-from rung.training.schedules import total_steps, warmup_fraction
+from rung.training.schedules import total_steps, written_out
 
 Progress = Callable[[int, int], None]
 
@@ -170,7 +170,7 @@ def prepare(recipe: Recipe, images: ImageSet, own: OwnParts, say: Callable[[str]
     if pixels.normalise == "standard" and pixels.mean is None:
         mean, deviation = pixel_rules.measure(images.images, splits.train)
         pixels = pixels.model_copy(update={"mean": mean, "deviation": deviation})
-    train = optimizer_defaults.resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
+    train = written_out(recipe.train)
     size, channels = recipe.augment.crop or images.images.shape[1], images.images.shape[3]
     for side in sorted({min(side, size) for side in (*recipe.augment.rising_sizes, size)}):  # what is too small for the network is refused now
         network = build(recipe.network, classes=len(images.classes), channels=channels, size=side, seed=recipe.seed, own=own.network_factory())

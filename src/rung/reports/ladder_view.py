@@ -163,8 +163,8 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
         "sentences": step_sentences(ladder, step),
         "rows": [_row(ladder, step, one, share, limits) for one in (step.start, *step.candidates)],
         "axis": (_tick(limits[0], share), _tick(limits[1], share)) if limits else None,
-        "band": None if not limits or not shaded else (_place(shaded[0], limits), _place(shaded[1], limits)),
-        "start": _place(step.start.mean, limits) if limits and step.start.values else None,
+        "band": None if not limits or not shaded else (on_axis(shaded[0], limits), on_axis(shaded[1], limits)),
+        "start": on_axis(step.start.mean, limits) if limits and step.start.values else None,
         "curves": [_curves(one, rows) for one in measured if one.same_how != "recipe"],
     }
 
@@ -179,7 +179,7 @@ def _limits(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
     return _possible(ladder, min(values) - room, max(values) + room)
 
 
-def _place(value: float, limits: tuple[float, float]) -> float:
+def on_axis(value: float, limits: tuple[float, float]) -> float:
     """Return where a value lies on the axis, in percent of its width."""
     return round(min(max(100 * (value - limits[0]) / (limits[1] - limits[0]), 0.0), 100.0), 2)
 
@@ -194,9 +194,9 @@ def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: 
         "state": state_of(step, one),
         "value": value_text(one.mean, share) if one.values else "–",
         "seeds": len(one.values),
-        "dot": _place(one.mean, limits) if one.values and limits else None,
-        "low": None if low is None or not limits else _place(low, limits),
-        "high": None if high is None or not limits else _place(high, limits),
+        "dot": on_axis(one.mean, limits) if one.values and limits else None,
+        "low": None if low is None or not limits else on_axis(low, limits),
+        "high": None if high is None or not limits else on_axis(high, limits),
         "difference": "" if found is None else signed_text(sign * found.estimate, share),
         "range": "" if found is None else range_text(min(ends), max(ends), share),
         "about": "" if found is None else difference_range(found, sign, share),

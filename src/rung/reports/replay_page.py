@@ -12,6 +12,7 @@ from rung.reports import ladder_figures as figures
 from rung.reports import replay_text as texts
 from rung.reports.copies import copies
 from rung.reports.html import environment
+from rung.reports.ladder_view import on_axis
 from rung.study.amounts import tick_text
 from rung.study.plan import START
 from rung.study.replay import Estimate, Judgement, Replay, Row
@@ -92,8 +93,8 @@ def _row(replay: Replay, row: Row, limits: tuple[float, float] | None) -> dict[s
         "value": percent(found.mean, 2) if found else "",
         "interval": texts.interval(found),
         "seeds": len(row.scored),
-        "dot": _place(found.mean, limits) if found and limits else None,
-        "span": (_place(found.low, limits), _place(found.high, limits)) if found and limits and found.low is not None and found.high is not None else None,
+        "dot": on_axis(found.mean, limits) if found and limits else None,
+        "span": (on_axis(found.low, limits), on_axis(found.high, limits)) if found and limits and found.low is not None and found.high is not None else None,
         "f1": percent(f1.mean, 2) if f1 else "",
         "gap": f"{100 * gap.mean:+.1f}".replace("-", "−") if gap else "",
         "test": percent(test.mean, 2) if test else "",
@@ -113,11 +114,6 @@ def _limits(rows: Sequence[Row]) -> tuple[float, float] | None:
         return None
     room = (max(values) - min(values)) * 0.04 or 0.01
     return max(0.0, min(values) - room), min(1.0, max(values) + room)
-
-
-def _place(value: float, limits: tuple[float, float]) -> float:
-    """Return where a value lies on the axis, in percent of its width."""
-    return round(min(max(100 * (value - limits[0]) / (limits[1] - limits[0]), 0.0), 100.0), 2)
 
 
 def _climb(replay: Replay, ladder: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from rung.errors import RecipeError, did_you_mean, one_line
+from rung.errors import RecipeError, one_line
 from rung.recipe.fields import Part
 from rung.study.plan import START
-from rung.study.system import System
+from rung.study.system import System, check_known
 
 BLOCKS: Final = ("network", "settings", "curves", "classes", "groups", "backpropagation", "decisions", "rows", "mistakes", "better")
 _OF_ROWS: Final = ("network", "settings", "curves", "classes", "groups")  # blocks that show rows, so that some must be named
@@ -51,9 +51,9 @@ def _question(system: System, number: int, values: Mapping[str, Any]) -> Questio
     for ladder, step in question.steps:
         _candidates(system, ladder, step, place)
     for ladder, step, candidate in question.rows:
-        _known(candidate, _candidates(system, ladder, step, place), f"{place}: step '{step}' of ladder {ladder} has no candidate '{candidate}'")
+        check_known(candidate, _candidates(system, ladder, step, place), f"{place}: step '{step}' of ladder {ladder} has no candidate '{candidate}'")
     for block in question.show:
-        _known(block, list(BLOCKS), f"{place} shows '{block}', which there is not")
+        check_known(block, list(BLOCKS), f"{place} shows '{block}', which there is not")
     needing = [block for block in question.show if block in _OF_ROWS]
     if needing and not question.rows:
         raise RecipeError(f"{place} shows {needing[0]}, but names no row: write rows = [[ladder, step, candidate]]")
@@ -72,12 +72,7 @@ def _check_names(system: System, number: int, values: Mapping[str, Any]) -> None
 
 def _candidates(system: System, ladder: str, step: str, place: str) -> list[str]:
     """Return the candidates of a step, or of a stage its only row."""
-    _known(ladder, list(system.plans), f"{place}: there is no ladder '{ladder}'")
+    check_known(ladder, list(system.plans), f"{place}: there is no ladder '{ladder}'")
     stages = [stage.name for stage in system.stages_of(ladder)]
-    _known(step, [*(one.name for one in system.plans[ladder].steps), *stages], f"{place}: ladder {ladder} has no step '{step}'")
+    check_known(step, [*(one.name for one in system.plans[ladder].steps), *stages], f"{place}: ladder {ladder} has no step '{step}'")
     return [START] if step in stages else [START, *(choice.name for choice in system.step(ladder, step).choices)]
-
-
-def _known(name: str, known: list[str], message: str) -> None:
-    if name not in known:
-        raise RecipeError(f"{message}: {did_you_mean(name, known)}")

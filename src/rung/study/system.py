@@ -230,7 +230,7 @@ def _check_stages(system: System) -> None:
         earlier = [one.name for one in system.stages[: number - 1] if one.ladder == stage.ladder]
         if stage.name in (*steps, *earlier):
             raise RecipeError(f"{place}: ladder {stage.ladder} has a step or stage of this name already: give it another")
-        _known(stage.after, (START, *steps, *earlier), f"{place} comes after '{stage.after}', which ladder {stage.ladder} has not")
+        check_known(stage.after, (START, *steps, *earlier), f"{place} comes after '{stage.after}', which ladder {stage.ladder} has not")
 
 
 def _check_reported(system: System) -> None:
@@ -241,8 +241,8 @@ def _check_reported(system: System) -> None:
         stages = [stage.name for stage in system.stages_of(figure.ladder)]
         steps = {step.name: [START, *(choice.name for choice in step.choices)] for step in system.plans[figure.ladder].steps}
         steps |= {name: [START] for name in stages}
-        _known(figure.step, list(steps), f"{place}: ladder {figure.ladder} has no step '{figure.step}'")
-        _known(figure.candidate, steps[figure.step], f"{place}: step '{figure.step}' of ladder {figure.ladder} has no candidate '{figure.candidate}'")
+        check_known(figure.step, list(steps), f"{place}: ladder {figure.ladder} has no step '{figure.step}'")
+        check_known(figure.candidate, steps[figure.step], f"{place}: step '{figure.step}' of ladder {figure.ladder} has no candidate '{figure.candidate}'")
         places.append(f"{figure.ladder}, {figure.step}, {figure.candidate}")
     _no_twice(places, "reported figures")
 
@@ -252,20 +252,21 @@ def _check_decisions(system: System) -> None:
         place = f"[[decision]] {number}"
         _known_ladder(system, decision.ladder, place)
         steps = [step.name for step in system.plans[decision.ladder].steps]
-        _known(decision.step, steps, f"{place}: ladder {decision.ladder} has no step '{decision.step}'")
+        check_known(decision.step, steps, f"{place}: ladder {decision.ladder} has no step '{decision.step}'")
         step = system.step(decision.ladder, decision.step)
         names = [START, *(choice.name for choice in step.choices)]
         for name in decision.over:
-            _known(name, names, f"{place}: step '{step.name}' of ladder {decision.ladder} has no candidate '{name}'")
+            check_known(name, names, f"{place}: step '{step.name}' of ladder {decision.ladder} has no candidate '{name}'")
             if name == kept_of(step):
                 raise RecipeError(f"{place}: '{name}' is what step '{step.name}' keeps, and cannot be preferred to itself")
 
 
 def _known_ladder(system: System, name: str, place: str) -> None:
-    _known(name, list(system.plans), f"{place}: there is no ladder '{name}'")
+    check_known(name, list(system.plans), f"{place}: there is no ladder '{name}'")
 
 
-def _known(name: str, known: Sequence[str], message: str) -> None:
+def check_known(name: str, known: Sequence[str], message: str) -> None:
+    """Check that a name is known; raises RecipeError with the message, and which may be meant."""
     if name not in known:
         raise RecipeError(f"{message}: {did_you_mean(name, known)}")
 

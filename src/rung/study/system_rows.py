@@ -16,8 +16,7 @@ from rung.recipes import RECIPES
 from rung.study.plan import START, Plan, fitted
 from rung.study.resolved import alike
 from rung.study.system import System, kept_of
-from rung.training.optimizer_defaults import resolved
-from rung.training.schedules import warmup_fraction
+from rung.training.schedules import written_out
 
 SCHEMA: Final = 1  # part of every identity once it is more than 1: raise it when a default of a recipe changes, for then the same files train something else
 _WORDS: Final = {"name", "why", "notes", "seed"}  # of a recipe, which change no training but for the seed
@@ -126,8 +125,7 @@ def identity_of(recipe: Recipe, after: Place | None = None, base: Path | None = 
 
     Raises: RecipeError where a file of one's own is not there.
     """
-    train = resolved(recipe.train).model_copy(update={"warmup_fraction": warmup_fraction(recipe.train)})
-    values = recipe.model_copy(update={"train": train}).model_dump(mode="json", exclude_defaults=True, exclude=_WORDS)
+    values = recipe.model_copy(update={"train": written_out(recipe.train)}).model_dump(mode="json", exclude_defaults=True, exclude=_WORDS)
     parts = [values, recipe.network.kind, after.identity if after else "", *_sources(recipe, base), *([SCHEMA] if SCHEMA > 1 else [])]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from rung.errors import RecipeError
 from rung.recipe import Train
-from rung.training.optimizer_defaults import default_rate
+from rung.training.optimizer_defaults import default_rate, resolved
 
 ONE_CYCLE_CLIMB_FRACTION = 0.3
 ONE_CYCLE_START = 1 / 25
@@ -53,6 +53,11 @@ def warmup_fraction(train: Train) -> float:
     if train.warmup_fraction is not None:
         return train.warmup_fraction
     return ONE_CYCLE_CLIMB_FRACTION if train.schedule == "one_cycle" else 0.0
+
+
+def written_out(train: Train) -> Train:
+    """Return `train` with what optimizer and schedule take where it is not set: nothing is left to a default that a later version may change."""
+    return resolved(train).model_copy(update={"warmup_fraction": warmup_fraction(train)})
 
 
 def lowest_factor(train: Train) -> float:
