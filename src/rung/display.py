@@ -374,7 +374,7 @@ def replay(found: Replay, command: str) -> None:
     from rung.reports import replay_text as texts
 
     system = found.system
-    lines([f"{system.title}: {texts.task(found)}", texts.budget(found)])
+    lines([f"{system.title}: {texts.task(found)}", texts.budget(found), *filter(None, [texts.at_small(found)])])
     for ladder in system.ladders:
         lines(["", ladder.title or ladder.name])
         _print_texts(texts.table(found, ladder.name), bold=texts.KEPT)

@@ -126,6 +126,23 @@ def test_the_test_part_stays_sealed_until_every_row_has_run(tmp_path: Path) -> N
     assert "test (%)" in replay_text.table(found, "base").headings
 
 
+def test_at_the_whole_budget_it_is_said_what_is_there_at_the_small_one(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments: dict[str, Any] = {"seeds": 1, "out": place / "runs"}
+    words = f"At the small budget 5 of 5 trainings are there, in a table of their own: `rung replay {place / 'tiny'} --small --seeds 1 --out {place / 'runs'}`"
+    whole = replays.replay(place / "tiny", page=place / "whole.html", **arguments)
+    assert replay_text.at_small(whole) == f"{words} shows it."
+    assert whole.to_json()["at_small"]["there"] == 5
+    assert "At the small budget 5 of 5 trainings are there" in (place / "whole.html").read_text()
+    assert words in caller(monkeypatch, capsys)("replay", place / "tiny", "--seeds", "1", "--out", place / "runs").out
+    assert not any(row.runs for row in whole.rows), "a small score in the table of the whole budget"
+    assert known(place).at_small is None
+    assert replays.replay(place / "tiny", out=place / "nothing").at_small is None
+    bad = make_system(tmp_path, SYSTEM.replace("train.epochs = 1", "train.epochs = 0"))
+    assert replays.replay(bad, **arguments).at_small is None, "what is wrong there stops the whole budget"
+
+
 def test_the_table_and_the_page_are_whole(place: Path) -> None:
     found = known(place, page=place / "tiny.html")
     text = (place / "tiny.html").read_text()

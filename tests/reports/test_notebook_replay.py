@@ -19,7 +19,7 @@ from rung.reports import notebook_demonstration, notebook_replay
 from rung.reports.notebook_cells import Cell
 from rung.study.decisions import judged
 from rung.study.question import questions_of
-from rung.study.replay import Replay, RunRecord, replayed
+from rung.study.replay import AtSmall, Replay, RunRecord, replayed
 from rung.study.system import System
 from rung.study.system_rows import Place, places
 from tests.reports.conftest import LAYERS
@@ -313,6 +313,10 @@ def test_the_opening_says_how_much_was_measured(small_system: Callable[[str], Sy
     assert "Scores were measured" not in nothing
     some = text_of(notebook_replay.cells(replay_of(system, {"start": 0.5, "[8]": 0.8}), no_layers))
     assert "unless they say test, with 3 seeds of each row that ran (one that did not says so)" in some
+    assert "At the small budget" not in nothing
+    beside = replace(judged(replayed(system, "whole", places(system, False), [])), at_small=AtSmall(1, 4, "rung replay made --small"))
+    opening = notebook_replay.cells(beside, no_layers)[0].text
+    assert "At the small budget 1 of 4 trainings is there, in a table of its own: `rung replay made --small` shows it." in opening
 
 
 def test_a_kept_row_has_one_word_and_its_classes_stand_behind_the_comparison(small_system: Callable[[str], System]) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rung.arguments import checked
-from rung.errors import RecipeError
+from rung.errors import RecipeError, RunError
 from rung.replays.known import SYSTEMS, system, systems
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
     from rung.pipeline.prepare import Progress
     from rung.study.executor import Observe
-    from rung.study.replay import Replay
+    from rung.study.replay import AtSmall, Replay
     from rung.study.system import System
 
 __all__ = ["SYSTEMS", "replay", "system", "systems"]
@@ -59,7 +59,7 @@ def replay(
         _check_test(found, small, seeds)
     if page is not None:
         place.check_place(Path(page))
-    folder = Path(out) / f"replay-{_file_name(found, small)}"
+    folder = _folder(found, small, Path(out))
     known, said = _known(found, small, seeds, folder, own), []
     if minutes is not None and known.missing:
         from rung.replays import follow, sitting
@@ -72,6 +72,8 @@ def replay(
 
         opened.open_ends(known, folder, progress)
         known = _known(found, small, seeds, folder, own)
+    if not small and known.missing:
+        known = replace(known, at_small=_at_small(name, found, seeds, Path(out), own))
     if page is not None:
         from rung.replays import mistakes
         from rung.reports import replay_page
@@ -101,16 +103,35 @@ def _check_test(found: System, small: bool, seeds: int | None) -> None:
             )
 
 
-def _file_name(found: System, small: bool) -> str:
+def _folder(found: System, small: bool, out: Path) -> Path:
     from rung.replays.records import file_name
 
-    return file_name(found.name, small)
+    return out / f"replay-{file_name(found.name, small)}"
 
 
 def _known(found: System, small: bool, seeds: int | None, folder: Path, own: bool) -> Replay:
-    """Return the replay as far as records go: those of the folder, and those that rung brings."""
-    from rung.replays import left_out, records
+    """Return the replay as far as records go, judged."""
     from rung.study.decisions import judged
+
+    return judged(_recorded(found, small, seeds, folder, own))
+
+
+def _at_small(name: str | Path, found: System, seeds: int | None, out: Path, own: bool) -> AtSmall | None:
+    """Return what is there at the small budget; None where nothing is, or where it cannot be read: the small budget's own command says why."""
+    from rung.reports.replay_text import called
+    from rung.study.replay import AtSmall
+
+    try:
+        known = _recorded(found, True, seeds, _folder(found, True, out), own)
+    except (RecipeError, RunError):
+        return None
+    there, command = len(known.trainings) - len(known.missing), f"rung replay {called(str(name), True, out, seeds, own)}"
+    return AtSmall(there, len(known.trainings), command) if there else None
+
+
+def _recorded(found: System, small: bool, seeds: int | None, folder: Path, own: bool) -> Replay:
+    """Return the replay as far as records go: those of the folder, and those that rung brings. Nothing is judged yet."""
+    from rung.replays import left_out, records
     from rung.study.ladder import RUNS
     from rung.study.replay import replayed
     from rung.study.system_rows import places
@@ -124,4 +145,4 @@ def _known(found: System, small: bool, seeds: int | None, folder: Path, own: boo
         read = {record.run for record in mine}
         kept, told = left_out.of_same_data(mine, [record for record in brought if record.run not in read], wanted)
     made = replayed(found, "small" if small else "whole", wanted, kept, records.read_costs(folder))
-    return judged(replace(made, told=(*made.told, *told, *left_out.told_stale(folder / RUNS, wanted))))
+    return replace(made, told=(*made.told, *told, *left_out.told_stale(folder / RUNS, wanted)))

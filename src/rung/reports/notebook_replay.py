@@ -55,6 +55,7 @@ def _opening(replay: Replay) -> Cell:
         escaped(_sentence(system.task)),
         f"**{escaped(texts.tally(replay))}** {ran}",
         escaped(texts.budget(replay)),
+        escaped(texts.at_small(replay)),
         f"{measured} "
         f"Intervals in tables are at 95{PERCENT} over seeds, these images held fixed. "
         "The code below needs Python, numpy and matplotlib, and the data that stand in the next cell. Run again, it gives the same.",

@@ -36,6 +36,7 @@ def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         "verdict": texts.tally(replay),
         "budget": texts.budget(replay),
         "task": texts.task(replay),
+        "at_small": texts.at_small(replay),
         "waiting": texts.waiting(replay),
         "told": replay.told,
         "facts": [

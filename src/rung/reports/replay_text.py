@@ -119,6 +119,15 @@ def budget(replay: Replay) -> str:
     return f"The small budget ({changed}): the same networks, compared with one another only. No score here stands beside one that the author reported."
 
 
+def at_small(replay: Replay) -> str:
+    """Say what is there at the small budget where the whole one has not run in full, and how it is shown; "" where nothing is there."""
+    small = replay.at_small
+    if small is None:
+        return ""
+    are = "is there, in a table of its own" if small.there == 1 else "are there, in a table of their own"
+    return f"At the small budget {small.there} of {plural(small.trainings, 'training')} {are}: `{small.command}` shows it."
+
+
 def progress(replay: Replay, command: str) -> str:
     """Say how many trainings there are, about how long the rest takes, and which command goes on; command: without minutes."""
     there, left = len(replay.trainings) - len(replay.missing), len(replay.missing)

@@ -186,12 +186,21 @@ class Judgement:
     metric: str = "accuracy"
 
 
+@dataclass(frozen=True)
+class AtSmall:
+    """How many trainings are there at the small budget, and of how many; command: that shows them."""
+
+    there: int
+    trainings: int
+    command: str
+
+
 @dataclass(frozen=True, eq=False)
 class Replay:
     """A system as far as it was replayed.
 
     budget: "whole", or "small": other data and epochs, whose scores never stand beside what was reported. costs: about what a training of a row costs beside
-    others, by its identity, as far as that is known.
+    others, by its identity, as far as that is known. at_small: of the whole budget that has not run in full, what is there at the small one.
     """
 
     system: System
@@ -200,6 +209,7 @@ class Replay:
     judgements: tuple[Judgement, ...] = ()
     told: tuple[str, ...] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
+    at_small: AtSmall | None = None
 
     def row(self, ladder: str, step: str, candidate: str = START) -> Row:
         """Return a row by its name; the starts that a table leaves out are there too. Raises StopIteration for one there is not."""
@@ -259,6 +269,7 @@ class Replay:
             "missing": len(self.missing),
             "provisional": self.provisional,
             "hours_left": self.hours_left(),
+            "at_small": self.at_small and asdict(self.at_small),
             "rows": [_row_json(row) for row in self.shown],
             "decisions": [_judgement_json(one, self.said(one)) for one in self.judgements],
             "told": list(self.told),
