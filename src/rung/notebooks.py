@@ -100,7 +100,7 @@ def _of_system(what: str | Path, small: bool, root: Path) -> tuple[Path, list[Ce
 
     found = replays.replay(what, small=small, out=root)
     folder = root / f"replay-{file_name(found.system.name, small)}"
-    return folder, notebook_replay.cells(found, layers_of, mistakes.told(found.system.name), called(str(what), small, root))
+    return folder, notebook_replay.cells(found, layers_of, mistakes.told(found.system.name, small), called(str(what), small, root))
 
 
 def layers_of(row: Row) -> Sequence[LayerRow]:

@@ -45,7 +45,7 @@ def standing(name: str, text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_none_stands_on_the_page(name: str) -> None:
-    text = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", replay_page.render(small(name), mistakes.told(name)), flags=re.DOTALL)
+    text = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", replay_page.render(small(name), mistakes.told(name, small=True)), flags=re.DOTALL)
     assert "50.00" in text
     assert standing(name, text) == []
 
@@ -60,7 +60,7 @@ def test_none_stands_in_the_json(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_none_stands_in_the_notebook(name: str) -> None:
-    cells = notebook_replay.cells(small(name), lambda row: [], mistakes.told(name))
+    cells = notebook_replay.cells(small(name), lambda row: [], mistakes.told(name, small=True))
     assert standing(name, "\n".join(cell.text for cell in cells if cell.kind == "markdown")) == []
 
 
@@ -68,7 +68,17 @@ def test_none_stands_in_the_notebook(name: str) -> None:
 def test_none_stands_in_the_terminal(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     display.replay(small(name), f"rung replay {name} --small")
     display.lines(command._measured(small(name)))
+    for one in mistakes.shown(name):
+        display.lines(command._as_told(small(name), one).lines())
     assert standing(name, capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_reported_is_told_of_a_mistake(name: str) -> None:
+    """Also no number that is no score, such as epochs."""
+    lines = [line for told in mistakes.told(name, small=True).values() for line in told]
+    lines += [line for one in mistakes.shown(name) for line in command._as_told(small(name), one).lines()]
+    assert not [line for line in lines if line.startswith("reported")]
 
 
 def test_at_the_whole_budget_they_do() -> None:

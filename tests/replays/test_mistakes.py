@@ -233,8 +233,10 @@ def test_values_that_do_not_show_the_lesson_say_so(leads: Leads, wrong: tuple[fl
 
 def test_what_the_author_reported_stands_apart() -> None:
     one = MistakeShown("s", "n", "t", (), (Figure("b", (0.1,)),), (), TINY, "x", {}, reported=(Figure("a", (0.6805,), "exact"),))
-    assert [line.replace(PERCENT, " %") for line in one.lines()[1:3]] == ["reported: a: 68.05 %", "right: b: 10.0 %"]
+    assert [line.replace(PERCENT, " %") for line in one.lines()[1:3]] == ["reported, at the author's own size: a: 68.05 %", "right: b: 10.0 %"]
     assert "68" not in one.line
+    assert "68" not in "".join(one.alone("lesson").lines())
+    assert one.alone("lesson").lines()[0] == "n: lesson"
 
 
 def test_two_names_of_one_network_differ_by_the_mean_over_pairs_of_seeds() -> None:

@@ -15,6 +15,7 @@ from rung.errors import RecipeError
 from rung.store.run import DEFAULT_ROOT
 
 if TYPE_CHECKING:
+    from rung.replays.mistakes import MistakeShown
     from rung.study.replay import Replay
 
 
@@ -104,4 +105,11 @@ def _make_mistakes(made: Replay, quiet: bool) -> None:
     if made.system.name in mistakes.known():
         display.lines([] if quiet else [f"the mistakes, made again ({mistakes.BRACKETS}):", *_without(made)])
         with display.bars(quiet=quiet) as bars:
-            mistakes.run(made.system.name, say=bars.line, done=lambda shown: display.lines([] if quiet else shown.lines()))
+            mistakes.run(made.system.name, say=bars.line, done=lambda shown: display.lines([] if quiet else _as_told(made, shown).lines()))
+
+
+def _as_told(made: Replay, one: MistakeShown) -> MistakeShown:
+    """Return a mistake made again as the budget of a replay tells it: beside no figure of the author at the small one, with the lesson where his text has some."""
+    if made.budget == "whole":
+        return one
+    return one.alone(made.his_words(one.text) or next(told.lesson for told in made.system.mistakes if told.name == one.name))

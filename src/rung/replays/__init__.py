@@ -78,7 +78,7 @@ def replay(
         from rung.replays import mistakes
         from rung.reports import replay_page
 
-        place.write_page(Path(page), replay_page.render(known, mistakes.told(found.name)))
+        place.write_page(Path(page), replay_page.render(known, mistakes.told(found.name, small)))
     return replace(known, told=(*known.told, *said))
 
 

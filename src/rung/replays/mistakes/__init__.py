@@ -23,11 +23,11 @@ def shown(system: str | None = None) -> tuple[MistakeShown, ...]:
     return tuple(one for one in read_records() if system in (None, one.system))
 
 
-def told(system: str) -> dict[str, list[str]]:
-    """Return what the shipped replays of a system's mistakes found, in lines, by the name of the mistake."""
+def told(system: str, small: bool = False) -> dict[str, list[str]]:
+    """Return what the shipped replays of a system's mistakes found, in lines, by the name of the mistake; small: without what their author reported."""
     found: dict[str, list[str]] = {}
     for one in shown(system):
-        found.setdefault(one.name, []).extend(one.lines()[1:])
+        found.setdefault(one.name, []).extend((one.alone() if small else one).lines()[1:])
     return found | {name: [why] for name, why in without(system).items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -146,9 +146,13 @@ class MistakeShown:
         first = "; ".join(f"{figure.what}: {figure.text}" for figure in (*self.wrong[:1], *self.right[:1]))
         return f"{self.name}: {first} ({self.budget}){f'. {self.seen}' if self.seen else ''}"
 
+    def alone(self, text: str = "") -> MistakeShown:
+        """Return it for the small budget of its system, without what the author reported. text: in place of its own, which may give scores of his."""
+        return replace(self, text=text, reported=())
+
     def lines(self) -> list[str]:
         """Return the replay for a terminal, one line a fact."""
-        sides = (("reported", self.reported), ("wrong", self.wrong), ("right", self.right))
+        sides = (("reported, at the author's own size", self.reported), ("wrong", self.wrong), ("right", self.right))
         figures = [f"{word}: {figure.what}: {figure.text}" for word, several in sides for figure in several]
         said = [f"rung says ({one.where}): {one.sentence}" for one in self.said]
         return [f"{self.name}: {self.text}", *figures, *([self.seen] if self.seen else []), *said, f"budget: {self.budget}"]
