@@ -25,6 +25,7 @@ from rung.replays.mistakes.record import RECORDS, Figure, Found, Leads, Said, ke
 from rung.replays.mistakes.trial import Trial, parted, refused, value_of
 from rung.training.losses import LOSSES
 from rung.words import PERCENT
+from tests.command import caller
 
 TINY = Size(120, 1, 1)
 SAYS = {  # what rung has to say, of each mistake: a pattern for one of its sentences
@@ -237,6 +238,25 @@ def test_what_the_author_reported_stands_apart() -> None:
     assert "68" not in one.line
     assert "68" not in "".join(one.alone("lesson").lines())
     assert one.alone("lesson").lines()[0] == "n: lesson"
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_json_holds_what_is_known_and_what_is_made_again(
+    small: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = caller(monkeypatch, capsys)
+    kept = {one.name: one for one in shown("model_s")}
+    budget = ["--small"] if small else []
+    monkeypatch.setattr(making, "make", lambda mistake, size, say: kept[mistake.name])
+    known = json.loads(command("replay", "model_s", "--json", "--out", tmp_path, *budget).out)
+    assert "made_again" not in known, "a look makes nothing again"
+    assert [one["name"] for one in known["mistakes"]] == [name for name in kept if not small or name == "text-against-code"]
+    made = json.loads(command("replay", "model_s", "--json", "--mistakes", "--out", tmp_path, *budget).out)
+    assert [one["name"] for one in made["made_again"]] == list(kept)
+    one = MistakeShown.from_json(made["made_again"][0])
+    assert one == (replace(kept["text-against-code"], reported=()) if small else kept["text-against-code"])
+    said = command("replay", "model_s", "--mistakes", "--out", tmp_path, *budget).out
+    assert all(f"{name}: " in said.partition("the mistakes, made again (")[2] for name in kept), "what JSON holds is shown without it too"
 
 
 def test_two_names_of_one_network_differ_by_the_mean_over_pairs_of_seeds() -> None:
