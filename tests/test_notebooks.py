@@ -67,8 +67,16 @@ def test_what_cannot_be_is_said_before_any_work(trained: Run, not_executed: None
     (tmp_path / "folder.ipynb").mkdir()
     with pytest.raises(RunError, match="is a folder: give a file name"):
         rung.notebook(trained, page=tmp_path / "folder.ipynb")
-    with pytest.raises(RunError, match="nothing"):
+    with pytest.raises(RunError, match="there is no run, ladder or system 'cnn_lader': did you mean 'cnn_ladder'"):
+        rung.notebook("cnn_lader", out=tmp_path)
+    (tmp_path / "widths").mkdir()
+    (tmp_path / "widths" / "ladder.json").write_text("{}")
+    with pytest.raises(RunError, match=r"there is no run, ladder or system 'nothing': known: backprop, cnn_ladder, model_s, omnivores, widths$"):
         rung.notebook("nothing", out=tmp_path)
+    with pytest.raises(RunError, match="there is no run, ladder or system 'smoll': did you mean 'small'"):
+        rung.notebook("smoll", out=trained.folder.parent)
+    with pytest.raises(RunError, match=r"folder\.ipynb is not a run \(it has no recipe\.toml\)"):
+        rung.notebook(tmp_path / "folder.ipynb", out=tmp_path)
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()
     (unfinished / "recipe.toml").write_bytes(trained.recipe.read_bytes())
@@ -101,8 +109,8 @@ def test_code_that_fails_is_named(said: str, named: str, monkeypatch: pytest.Mon
 
 def test_a_system_has_a_notebook_by_its_name(not_executed: None, tmp_path: Path) -> None:
     assert rung.notebook("backprop", small=True, out=tmp_path) == tmp_path / "replay-backprop-small" / "notebook.ipynb"
-    with pytest.raises(RunError, match="small is for a system, which has a small budget: nothing is none"):
-        rung.notebook("nothing", small=True, out=tmp_path)
+    with pytest.raises(RunError, match="small is for a system, which has a small budget, and bakprop is none: did you mean 'backprop'"):
+        rung.notebook("bakprop", small=True, out=tmp_path)
 
 
 def test_commands_in_a_notebook_name_the_replay_as_it_was_named(monkeypatch: pytest.MonkeyPatch, not_executed: None, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.arguments import checked
-from rung.errors import RunError
+from rung.errors import RunError, did_you_mean, one_line
 from rung.store import atomic
 from rung.store import run as run_store
 from rung.store.run import DEFAULT_ROOT, Run
@@ -24,6 +24,7 @@ _NEEDED: Final = ("nbformat", "nbclient", "ipykernel", "matplotlib")
 _START_S: Final = 300  # that Python, numpy and matplotlib may take to start on a busy machine
 _CELL_S: Final = 300
 _LONGEST: Final = 80  # letters of a folder whose sockets still have names that Unix allows
+_NAMED: Final = 20  # runs that may be meant, the newest
 ENDING: Final = ".ipynb"
 
 
@@ -67,7 +68,7 @@ def _cells(what: str | Path | Run, small: bool, root: Path) -> tuple[Path, list[
     if not isinstance(what, Run) and _is_system(what):
         return _of_system(what, small, root)
     if small:
-        raise RunError(f"small is for a system, which has a small budget: {what.id if isinstance(what, Run) else what} is none")
+        raise RunError(_no_small(what))
     if not isinstance(what, Run):
         for folder in (Path(what), root / what):
             if atomic.exists(folder / FILE):
@@ -77,10 +78,34 @@ def _cells(what: str | Path | Run, small: bool, root: Path) -> tuple[Path, list[
     from rung.pipeline import reporting
     from rung.reports import notebook_run
 
-    run = what if isinstance(what, Run) else run_store.open_run(what, root)
+    run = what if isinstance(what, Run) else _run(what, root)
     if not atomic.exists(run.scores):
         raise RunError(f"{run.id} has no scores yet (it is {run.state()}): `rung resume {run.folder}` goes on with it")
     return run.folder, notebook_run.cells(reporting.report_input(run))
+
+
+def _run(what: str | Path, root: Path) -> Run:
+    """Return the run of a folder, an id, or the beginning of one. Raises: RunError, which names what may be meant where nothing is called so."""
+    from rung import replays
+    from rung.study.ladder import FILE
+
+    word = str(what)
+    try:
+        return run_store.open_run(what, root)
+    except RunError:
+        runs = [one.run.id for one in run_store.list_runs(root)]
+        if Path(word).exists() or (root / word).exists() or any(name.startswith(word) for name in runs):
+            raise
+        ladders = sorted(path.parent.name for path in root.glob(f"*/{FILE}"))
+        known = [*replays.systems(), *ladders, *runs[-_NAMED:]]
+        raise RunError(f"there is no run, ladder or system '{one_line(word)}': {did_you_mean(word, known)}") from None
+
+
+def _no_small(what: str | Path | Run) -> str:
+    from rung import replays
+
+    word = what.id if isinstance(what, Run) else str(what)
+    return f"small is for a system, which has a small budget, and {one_line(word)} is none: {did_you_mean(word, replays.systems())}"
 
 
 def _is_system(what: str | Path) -> bool:
