@@ -322,6 +322,16 @@ def test_muon_takes_convolutions_as_matrices() -> None:
     torch.testing.assert_close(kernel.detach().reshape(8, 36), matrix.detach())
 
 
+@pytest.mark.parametrize("shape", [(2, 24, 96), (3, 96, 24), (1, 64, 576)])
+def test_steps_on_the_small_side_of_a_wide_matrix_are_those_on_all_of_it(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    short = min(shape[1:])
+    matrices = torch.randn(shape, dtype=torch.float64) @ torch.diag(torch.logspace(0, -5, shape[2], dtype=torch.float64))  # some directions hardly there
+    expected = orthogonal(matrices, torch.float64)  # always on the whole
+    assert len(torch.linalg.svdvals(expected)[0]) == short
+    torch.testing.assert_close(orthogonal(matrices.float(), torch.float32).double(), expected, rtol=0, atol=2e-3)
+
+
 @pytest.mark.parametrize("shape", [(3, 20, 50), (2, 50, 20), (1, 32, 32)])
 def test_newton_schulz_brings_singular_values_near_one(shape: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
