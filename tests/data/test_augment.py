@@ -191,6 +191,8 @@ def test_offline_copies_depend_on_key_row_and_copy_alone() -> None:
     assert copies.dtype == np.uint8
     few = offline(images[:3], chosen, 7)
     assert np.array_equal(few, copies[[0, 1, 2, 600, 601, 602]])
+    some = np.array([599, 4, 17])
+    assert np.array_equal(offline(images[some], chosen, 7, rows=some), copies[[599, 4, 17, 1199, 604, 617]])
     assert not np.array_equal(copies[:600], copies[600:])
     assert not np.array_equal(offline(images, chosen, 8), copies)
 

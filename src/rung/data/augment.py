@@ -75,23 +75,26 @@ def _checked(function: Callable[..., Any], images: Tensor, image_keys: Tensor) -
     return result
 
 
-def offline(images: npt.NDArray[np.uint8], settings: Augment, key: int, own: Sequence[Callable[..., Any]] = ()) -> npt.NDArray[np.uint8]:
+def offline(
+    images: npt.NDArray[np.uint8], settings: Augment, key: int, own: Sequence[Callable[..., Any]] = (), rows: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.uint8]:
     """Return settings.offline_copies augmented copies of uint8 images (N,H,W,C): (N*copies,H,W,C), all rows' first copies before the second ones.
 
-    Labels repeat as np.tile(labels, copies). Each copy depends on the key, its row and its number alone.
+    Labels repeat as np.tile(labels, copies). Each copy depends on the key, its row and its number alone. rows: int64 (N,), the rows that the images are,
+    where they are some of many; 0 to N-1 if not given.
     A recipe with offline copies has no crop, mixup or cutmix, which change images in every step.
 
     Raises: as `augment` does.
     """
     count = len(images)
+    numbers = torch.arange(count) if rows is None else torch.from_numpy(rows)
     result = np.empty((count * settings.offline_copies, *images.shape[1:]), dtype=np.uint8)
     for copy in range(settings.offline_copies):
         stream = keys.stream(key, "offline copy", copy)
         for start in range(0, count, _OFFLINE_BATCH):
-            rows = torch.arange(start, min(start + _OFFLINE_BATCH, count))
             # The bytes are divided as floats, like everywhere, and come back by rounding to the nearest.
             batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _OFFLINE_BATCH])).permute(0, 3, 1, 2).float() / 255
-            changed = augment(batch, keys.row_keys(stream, rows), settings, own)
+            changed = augment(batch, keys.row_keys(stream, numbers[start : start + _OFFLINE_BATCH]), settings, own)
             place = copy * count + start
-            result[place : place + len(rows)] = (changed * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            result[place : place + len(batch)] = (changed * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return result

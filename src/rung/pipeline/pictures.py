@@ -19,8 +19,8 @@ from rung.store import arrays as arrays_file
 from rung.store import atomic
 from rung.store.run import Run
 
-_SAMPLES = 8
-_DRAWS = 3
+_SAMPLES = 21  # three rows of seven
+_COPIES = 3  # of each sample, at most
 _MISTAKES = 24
 
 Images = npt.NDArray[np.uint8]
@@ -33,9 +33,10 @@ def kept(run: Run) -> bool:
 
 def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
     """Keep sample images before and after augmentation, and the worst mistakes of one part."""
-    rows = _sample_rows(prepared)
+    places = _sample_places(prepared)
+    rows = prepared.splits.train[places]
     arrays: arrays_file.Arrays = {"samples": prepared.images.images[rows], "sample_labels": prepared.images.labels[rows]}
-    for number, images in enumerate(_augmented(prepared, rows)):
+    for number, images in enumerate(_augmented(prepared, places)):
         arrays[f"augmented_{number}"] = images
     mistakes = np.array([mistake.index for mistake in worst(predicted, _MISTAKES)], dtype=np.int64)
     arrays["mistake_indices"] = mistakes
@@ -44,26 +45,27 @@ def save(run: Run, prepared: Prepared, predicted: Predictions) -> None:
     arrays_file.write(run.pictures, arrays, {"part": predicted.part, "sources": sources})
 
 
-def _sample_rows(prepared: Prepared) -> npt.NDArray[np.int64]:
-    """Choose training rows that show as many classes as fit, by a draw of the run's seed."""
+def _sample_places(prepared: Prepared) -> npt.NDArray[np.int64]:
+    """Choose places among the training rows that show as many classes as fit, by a draw of the run's seed."""
     train = prepared.splits.train
-    order = train[keys.permutation(prepared.recipe.seed, "samples", 0, len(train))]
-    _, first = np.unique(prepared.images.labels[order], return_index=True)
+    order = keys.permutation(prepared.recipe.seed, "samples", 0, len(train))
+    _, first = np.unique(prepared.images.labels[train[order]], return_index=True)
     chosen = np.concatenate([order[np.sort(first)], np.delete(order, first)])
     return chosen[:_SAMPLES]
 
 
-def _augmented(prepared: Prepared, rows: npt.NDArray[np.int64]) -> list[Images]:
-    """Augment the samples as the first epochs would; empty where the recipe augments nothing."""
-    if prepared.recipe.augment == Augment():
+def _augmented(prepared: Prepared, places: npt.NDArray[np.int64]) -> list[Images]:
+    """Augment the samples as an epoch would, or make the copies that training sees beside them; empty where the recipe augments nothing."""
+    settings = prepared.recipe.augment
+    if settings == Augment():
         return []
+    if settings.offline_copies:
+        return np.split(prepared.copies(places), settings.offline_copies)[:_COPIES]
+    rows = prepared.splits.train[places]
     images = to_float(resident(prepared.images.images[rows], torch.device("cpu")))
-    draws = []
-    for number in range(_DRAWS):
-        row_keys = keys.row_keys(keys.stream(prepared.recipe.seed, "sample draws", number), torch.from_numpy(rows))
-        changed = augment(images, row_keys, prepared.recipe.augment, prepared.own.augmentations)
-        draws.append((changed.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy())
-    return draws
+    row_keys = keys.row_keys(keys.stream(prepared.recipe.seed, "sample draws", 0), torch.from_numpy(rows))
+    changed = augment(images, row_keys, settings, prepared.own.augmentations)
+    return [(changed.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()]
 
 
 def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None, list[Mistake]]:

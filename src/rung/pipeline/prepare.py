@@ -101,11 +101,15 @@ class Prepared:
         rows, settings = self.splits.train[:count], self.recipe.augment
         labels = self.images.labels[rows]
         if settings.offline_copies:
-            images = self.images.images[rows]
-            copies = augmentation.offline(images, settings, keys.stream(self.recipe.seed, "offline"), self.own.augmentations)
+            images, copies = self.images.images[rows], self.copies(np.arange(len(rows)))
             labels, rows = np.tile(labels, settings.offline_copies + 1), np.tile(rows, settings.offline_copies + 1)
             return self._batches(resident(np.concatenate([images, copies]), self.device()), labels, rows)
         return self._batches(held(self.images.images, rows, self.device()), labels, rows)
+
+    def copies(self, places: Rows) -> npt.NDArray[np.uint8]:
+        """Return the offline copies (M*copies,H,W,C) of the training rows at these places (M,), all rows' first copies before the second ones."""
+        images, key = self.images.images[self.splits.train[places]], keys.stream(self.recipe.seed, "offline")
+        return augmentation.offline(images, self.recipe.augment, key, self.own.augmentations, places)
 
     def _batches(self, images: torch.Tensor | OnDisk, labels: np.ndarray, rows: Rows) -> Batches:
         batches = Batches(

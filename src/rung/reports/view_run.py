@@ -120,13 +120,13 @@ def _samples(report: ReportInput) -> dict[str, Any]:
         for i, name in enumerate(samples.classes)
     ]
     first = plural(len(shown), "training image")
-    draws = len(samples.after)
-    after = (
-        f"; below each, {'the same image' if draws == 1 else f'{draws} draws of it'} after augmentation, as training sees it"
-        if draws
-        else ", which training sees as they are"
-    )
-    return {"samples": shown, "samples_caption": f"Top: {first} before augmentation{after}." if draws else f"{first}{after}."}
+    copies, draws = report.recipe.augment.offline_copies, len(samples.after)
+    if not draws:
+        return {"samples": shown, "samples_caption": f"{first}, which training sees as they are."}
+    some = f"{draws} of its {plural(copies, 'copy', 'copies')}" if copies > draws else f"its {plural(copies, 'copy', 'copies')}"
+    drawn = "the same image" if draws == 1 else f"{draws} draws of it"
+    below = f"{some}, made once and merged with it: training sees both" if copies else f"{drawn} after augmentation, as training sees it"
+    return {"samples": shown, "samples_caption": f"{first} before augmentation; below each, {below}."}
 
 
 def _network(report: ReportInput) -> dict[str, Any]:
