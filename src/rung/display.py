@@ -74,12 +74,13 @@ class Bars:
 
     def climbing(self) -> Watch:
         """Return what shows a ladder that is being climbed: one bar a training, and a line for each step that begins and ends."""
+        from rung.reports.ladder_findings import reasons
         from rung.study.climb import Watch
 
         def begun(number: int, steps: int, name: str, candidates: Sequence[str]) -> None:
             self.line(f"step {number} of {steps}, {name}: {', '.join(candidates)}")
 
-        return Watch(begun, self.training, lambda step: self.line(f"  {step.reason}"), say)
+        return Watch(begun, self.training, lambda step: self.line(f"  {reasons(step)[0]}"), say)
 
     def training(self, job: Job, step: int, steps: int) -> None:
         """Show the steps of one of several trainings, until it has taken its last."""

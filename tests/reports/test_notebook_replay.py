@@ -16,7 +16,7 @@ from rung import notebooks, replays
 from rung.errors import RecipeError
 from rung.reports import notebook_backpropagation as shown
 from rung.reports import notebook_demonstration, notebook_replay
-from rung.reports.notebook_cells import Cell
+from rung.reports.notebook_cells import Cell, escaped
 from rung.study.decisions import judged
 from rung.study.question import questions_of
 from rung.study.replay import AtSmall, Replay, RunRecord, replayed
@@ -162,7 +162,7 @@ def test_the_answer_is_made_of_these_numbers(small_system: Callable[[str], Syste
     best = found.row("net", "width", "[8]").score()
     assert best is not None
     assert f"By their means, highest first: “\\[8\\]” {100 * best.mean:.1f}" in text
-    assert "**Wrong.** “\\[8\\]” is better than “start”" in text
+    assert "**Wrong.** “\\[8\\]” is better than “start (\\[32, 64\\])”" in text
     assert "What the author said: four is enough." in text
     assert "“\\[16\\]” diverged with 3 seeds of 3." in text
     assert re.search(r"“\\\[32\\\]” did not learn: [\d.]+\u202f% on validation is what guessing among 3 classes gives\.", text)
@@ -186,9 +186,10 @@ def test_several_rows_of_a_question_are_compared_with_the_first_seed_by_seed(sma
     start, eight = (row.score() for row in (found.row("net", "width"), found.row("net", "width", "[8]")))
     assert start is not None
     assert eight is not None
-    assert f"“width, \\[8\\]” minus “width, start”, seed by seed: +{100 * (eight.mean - start.mean):.2f} points (95\u202f% interval over 3 seeds +" in text
+    more = f"+{100 * (eight.mean - start.mean):.2f} points (95\u202f% interval over 3 seeds +"
+    assert f"“width, \\[8\\]” minus “width, start (\\[32, 64\\])”, seed by seed: {more}" in text
     assert "[16\\]” minus" not in text
-    assert "| start (carried on) | width |" in text
+    assert "| start (\\[32, 64\\]) (carried on) | width |" in text
     assert "Not run yet: “\\[16\\]” (3 seeds)" in text
 
 
@@ -226,7 +227,7 @@ def test_differences_are_put_onto_the_score_of_the_same_seeds(small_system: Call
     runs = [replace(run, failed="not finite", scores={}) if (run.candidate, run.seed) == ("[8]", 0) else run for row in found.rows for run in row.runs]
     found = judged(replayed(found.system, "whole", list(wanted.values()), runs))
     candidates = {one["name"]: one for one in data_of(notebook_replay.cells(found, no_layers))["steps"]["net, width"]}
-    start, less = candidates["start"], candidates["[8]"]
+    start, less = candidates["start ([32, 64])"], candidates["[8]"]
     assert (start["seeds"], less["seeds"]) == ([0, 1, 2], [1, 2])
     assert (less["low"] + less["high"]) / 2 == pytest.approx(np.mean(less["values"]), abs=1e-3), "about its own mean, for the seeds are the same"
 
@@ -322,7 +323,7 @@ def test_the_opening_says_how_much_was_measured(small_system: Callable[[str], Sy
 def test_a_kept_row_has_one_word_and_its_classes_stand_behind_the_comparison(small_system: Callable[[str], System]) -> None:
     cells = notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.5, "[8]": 0.8}), no_layers)
     kept = next(one for one in data_of(cells)["steps"]["net, width"] if one["state"] == "kept")
-    assert f"{kept['name']} ({kept['word']})" in text_of(cells)
+    assert f"{escaped(kept['name'])} ({kept['word']})" in text_of(cells)
     assert kept["word"] == "carried on"
     headings = [line for line in text_of(cells).splitlines() if line.startswith("### net")]
     assert headings.index("### net: width") < headings.index("### net: classes")

@@ -173,7 +173,10 @@ def test_the_command_says_what_the_page_says(climbed: Path, rung_: Rung) -> None
     said = rung_("ladder", climbed / "small.toml", "--out", climbed, "--workers", "1")
     assert said.code == 0
     assert re.search(r"^1 rate +0\.05 +2 +\d+\.\d\d", said.out, re.MULTILINE)
-    assert "1 rate: “0.004” is the same network as “start”" in said.out
+    assert "1 rate: “0.004” is the same network as “start (0.004)”" in said.out
+    assert re.search(r"^1 rate +start \(0\.004\) +2 +\d+\.\d\d", said.out, re.MULTILINE)
+    assert not re.search("^[0-9] .*“start”", said.out, re.MULTILINE), "the start of a step without what it has"
+    assert "start (0.004)" in (climbed / "small" / PAGE).read_text()
     assert f"rung ladder {climbed / 'small.toml'} --test" in said.out
     assert f"page: {climbed / 'small' / PAGE}" in said.out
     assert "step 1 of 2, rate: start, 0.05, 0.004" in said.err

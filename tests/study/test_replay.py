@@ -88,8 +88,8 @@ def test_a_small_figure_never_stands_beside_a_reported_one(system: System) -> No
 @pytest.mark.parametrize(
     ("start", "kept", "verdict", "sentence"),
     [
-        (0.70, 0.90, "confirmed", "“8-16” is better than “start” by 20.00 points ("),
-        (0.90, 0.70, "wrong", "“start” is better than “8-16”, which was carried on, by 20.00 points ("),
+        (0.70, 0.90, "confirmed", "“8-16” is better than “start ([32, 64])” by 20.00 points ("),
+        (0.90, 0.70, "wrong", "“start ([32, 64])” is better than “8-16”, which was carried on, by 20.00 points ("),
     ],
 )
 def test_differences_that_are_seen(system: System, start: float, kept: float, verdict: str, sentence: str) -> None:
@@ -104,10 +104,11 @@ def test_what_was_reported_is_held_against_the_noise(system: System) -> None:
     noisy = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.805}.get(place.candidate, 0.8) + 0.03 * (seed - 1)))
     assert (noisy.verdict, noisy.acted_on) == ("in the noise", pytest.approx(0.022))
     assert noisy.noise == pytest.approx(1.96 * 2**0.5 * 0.03, rel=0.01)
-    assert noisy.sentence.startswith("The author reported 2.20 points more for “8-16” than for “start”, and two single runs of one network differ by up to 8.")
+    told = "The author reported 2.20 points more for “8-16” than for “start ([32, 64])”, and two single runs of one network differ by up to 8."
+    assert noisy.sentence.startswith(told)
     quiet = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.804}.get(place.candidate, 0.8) + 0.002 * (seed - 1)))
     assert (quiet.verdict, quiet.acted_on) == ("cannot tell", pytest.approx(0.022))
-    assert "; the author reported 2.20 points more for “8-16” than for “start”." in quiet.sentence
+    assert "; the author reported 2.20 points more for “8-16” than for “start ([32, 64])”." in quiet.sentence
     assert quiet.metric == "accuracy"
 
 
@@ -116,9 +117,9 @@ def test_what_was_reported_as_macro_f1_is_said_so(tmp_path: Path) -> None:
     told = SYSTEM.replace("accuracy = 90.1\n", "").replace("macro_f1 = 0.9\n", "macro_f1 = 0.7\n").replace("accuracy = 92.3\n", "macro_f1 = 0.9\n")
     found = filters(ran(read_system(make_system(tmp_path, told)), by_candidate(0.8, 0.804)))
     assert (found.verdict, found.metric) == ("cannot tell", "macro_f1")
-    assert found.sentence.endswith("; the author reported 20.00 points of macro F1 more for “8-16” than for “start”.")
+    assert found.sentence.endswith("; the author reported 20.00 points of macro F1 more for “8-16” than for “start ([32, 64])”.")
     noisy = filters(ran(read_system(make_system(tmp_path / "noisy", told)), by_candidate(0.8, 0.804, 0.15)))
-    assert noisy.sentence.startswith("The author reported 20.00 points of macro F1 more for “8-16” than for “start”, and two single runs")
+    assert noisy.sentence.startswith("The author reported 20.00 points of macro F1 more for “8-16” than for “start ([32, 64])”, and two single runs")
 
 
 def unstable_rate(unstable: bool) -> tuple[Judgement, Judgement]:
@@ -149,10 +150,10 @@ def test_an_unstable_network_says_nothing_of_the_noise_of_others() -> None:
 def test_at_the_small_budget_the_measured_difference_is_held_against_the_noise(system: System) -> None:
     found = filters(ran(system, lambda place, seed: {"start": 0.8, "8-16": 0.81}.get(place.candidate, 0.8) + 0.03 * seed, "small"))
     assert (found.verdict, found.acted_on) == ("in the noise", pytest.approx(0.01))
-    assert "“8-16” and “start” lie 1.00 point apart" in found.sentence
+    assert "“8-16” and “start ([32, 64])” lie 1.00 point apart" in found.sentence
 
 
-@pytest.mark.parametrize(("seeds", "names"), [(0, "“8-16” and “start” have"), (1, "“8-16” and “start” have")])
+@pytest.mark.parametrize(("seeds", "names"), [(0, "“8-16” and “start ([32, 64])” have"), (1, "“8-16” and “start ([32, 64])” have")])
 def test_too_few_seeds_tell_nothing(system: System, seeds: int, names: str) -> None:
     found = filters(ran(system, lambda place, seed: 0.9 if seed < seeds else None))
     assert found.verdict == "not run"
@@ -163,14 +164,14 @@ def test_one_that_is_better_is_enough_to_be_wrong(system: System) -> None:
     """The others of the second step: one is much better, one has not run."""
     found = ran(system, lambda place, seed: {"32": 0.95, "8-16": 0.7}.get(place.candidate)).judgements[1]
     assert (found.verdict, found.kept, found.over) == ("wrong", "start", ("32",))
-    assert found.sentence.endswith("“64” is the same training as “start” under another name.")
+    assert found.sentence.endswith("“64” is the same training as “start (64)” under another name.")
 
 
 def test_a_decision_between_two_names_of_one_training_is_chance(tmp_path: Path) -> None:
     system = read_system(make_system(tmp_path, SYSTEM.replace('step = "batch"\n[[stage]]', 'step = "batch"\nover = ["64"]\n[[stage]]')))
     found = ran(system, by_candidate(0.7, 0.9)).judgements[1]
     assert (found.verdict, found.over) == ("in the noise", ())
-    assert found.sentence == "“start” and “64” are the same training under other names: what the author saw between them is chance."
+    assert found.sentence == "“start (64)” and “64” are the same training under other names: what the author saw between them is chance."
 
 
 def test_what_the_small_budget_makes_the_same_is_not_taken_for_chance(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_what_the_small_budget_makes_the_same_is_not_taken_for_chance(tmp_path: 
     system = read_system(make_system(tmp_path, ladder=epochs))
     found = ran(system, by_candidate(0.7, 0.9), "small").judgements[1]
     assert found.verdict == "cannot tell"
-    assert found.sentence == "At the small budget: “start” and “40” are the same training there, and not at the whole one."
+    assert found.sentence == "At the small budget: “start (1)” and “40” are the same training there, and not at the whole one."
     assert "same training" not in ran(system, by_candidate(0.7, 0.9)).judgements[1].sentence
 
 
@@ -188,7 +189,7 @@ def test_what_diverges_is_worse(system: System) -> None:
     lost = [RunRecord(*start.name, seed=seed, recipe="", settings={}, run=start.key(seed), failed="the loss is not finite") for seed in (0, 1, 2)]
     found = judged(replayed(system, "whole", wanted, [*lost, *(record(kept, seed, 0.8 + seed / 100) for seed in (0, 1, 2))])).judgements[0]
     assert found.verdict == "confirmed"
-    assert found.sentence == "“8-16” is the only one that does not diverge. “start” diverged with every seed."
+    assert found.sentence == "“8-16” is the only one that does not diverge. “start ([32, 64])” diverged with every seed."
 
 
 def diverging(system: System, failed: Mapping[str, Sequence[int]], skill: Skill) -> Judgement:
@@ -207,24 +208,24 @@ def diverging(system: System, failed: Mapping[str, Sequence[int]], skill: Skill)
 ALL = (0, 1, 2)
 
 
-LOST = "“start” diverged with every seed."
-FEW = "Two seeds of each are needed, and “start” has fewer"
+LOST = "“start ([32, 64])” diverged with every seed."
+FEW = "Two seeds of each are needed, and “start ([32, 64])” has fewer"
 PART = "Diverged and left out: “8-16” with 1 of 3 seeds"
 
 
 @pytest.mark.parametrize(
     ("failed", "missing", "verdict", "sentence"),
     [
-        ({"start": [0]}, {"start": [1, 2]}, "not run", f"{FEW} so far. Diverged and left out: “start” with 1 of 3 seeds."),
-        ({"8-16": ALL}, {}, "wrong", "“8-16”, which was carried on, diverged with every seed, and “start” did not."),
+        ({"start": [0]}, {"start": [1, 2]}, "not run", f"{FEW} so far. Diverged and left out: “start ([32, 64])” with 1 of 3 seeds."),
+        ({"8-16": ALL}, {}, "wrong", "“8-16”, which was carried on, diverged with every seed, and “start ([32, 64])” did not."),
         ({"8-16": ALL}, {"start": [1, 2]}, "not run", f"{FEW} so far. “8-16” diverged with every seed."),
-        ({"8-16": ALL, "start": ALL}, {}, "cannot tell", "There is nothing to compare it with. “8-16” and “start” diverged with every seed."),
-        ({"start": [0, 2]}, {}, "cannot tell", f"{FEW}. Diverged and left out: “start” with 2 of 3 seeds."),
+        ({"8-16": ALL, "start": ALL}, {}, "cannot tell", "There is nothing to compare it with. “8-16” and “start ([32, 64])” diverged with every seed."),
+        ({"start": [0, 2]}, {}, "cannot tell", f"{FEW}. Diverged and left out: “start ([32, 64])” with 2 of 3 seeds."),
         (
             {"start": [0], "8-16": [1]},
             {},
             "cannot tell",
-            f"Two seeds in common with “8-16” are needed, and “start” has fewer. {PART} and “start” with 1 of 3 seeds.",
+            f"Two seeds in common with “8-16” are needed, and “start ([32, 64])” has fewer. {PART} and “start ([32, 64])” with 1 of 3 seeds.",
         ),
         ({"start": ALL, "8-16": [1]}, {}, "confirmed", f"“8-16” is the only one that does not diverge with every seed. {LOST} {PART}."),
     ],
@@ -244,7 +245,7 @@ def test_what_is_said_to_be_open_is_open(tmp_path: Path) -> None:
     ends = {one.name: (one.estimate, one.low, one.high) for one in found.differences}
     assert ends["8"][0] > ends["start"][0]
     assert ends["8"][2] < 0 < ends["start"][2]
-    assert "it cannot be told whether “start” or “8-16” is better: “start” minus “8-16” is −14.00 points (" in found.sentence
+    assert "it cannot be told whether “start ([32, 64])” or “8-16” is better: “start ([32, 64])” minus “8-16” is −14.00 points (" in found.sentence
     assert found.sentence.endswith("; “8” is lower than “8-16”.")
 
 
@@ -252,7 +253,7 @@ def test_what_only_the_text_of_the_author_says_was_not_carried_on(tmp_path: Path
     meant = read_system(make_system(tmp_path, SYSTEM.replace('over = ["start"]\n', 'over = ["start"]\nby = "text"\n')))
     found = filters(ran(meant, by_candidate(0.9, 0.7)))
     assert (found.verdict, found.decision.word) == ("wrong", "kept here")
-    assert found.sentence.startswith("“start” is better than “8-16”, which is kept here, by 20.00 points (")
+    assert found.sentence.startswith("“start ([32, 64])” is better than “8-16”, which is kept here, by 20.00 points (")
 
 
 def test_a_stage_after_a_training_that_diverged_diverged_with_it(system: System) -> None:

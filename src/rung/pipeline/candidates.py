@@ -17,6 +17,7 @@ from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Progress, load_images
 from rung.pipeline.ready import data_recipe, recipe_named
 from rung.recipe import Recipe, to_toml
+from rung.study.changes import acting
 from rung.study.resolved import Resolved
 from rung.training.schedules import written_out
 
@@ -70,6 +71,7 @@ class Candidates:
             flops=operations,
             classes=images.classes,
             epochs=wanted.train.epochs,
+            values=acting(whole),
         )
 
     def _wanted(self, start: Recipe, settings: Mapping[str, Any]) -> tuple[Recipe, OwnParts]:

@@ -238,7 +238,8 @@ def same(ladder: Ladder) -> Iterator[Finding]:
         for one in step.candidates:
             if one.same_as:
                 how = "its whole recipe is the same" if one.same_how == "recipe" else "its weights and answers came out the same"
-                sentence = f"{step_name(step)}: {quoted(one.name)} is the same network as {quoted(one.same_as)} under another name ({how})."
+                twin = quoted(step.label(step.named(one.same_as)))
+                sentence = f"{step_name(step)}: {quoted(one.name)} is the same network as {twin} under another name ({how})."
                 yield Finding("same", sentence, {"step": step.number, "name": one.name, "same_as": one.same_as, "how": one.same_how})
 
 
@@ -280,7 +281,7 @@ def step_sentences(ladder: Ladder, step: LadderStep) -> list[str]:
 def reasons(step: LadderStep) -> list[str]:
     """Return why a step keeps what it keeps, and what the referee says where that is something else."""
     beside = [f"The referee: {step.verdict.reason}"] if step.verdict and step.reason != step.verdict.reason else []
-    return [step.reason, *beside]
+    return [said.replace(quoted(START), quoted(step.start_label)) for said in (step.reason, *beside)]
 
 
 def _nearest(ladder: Ladder, step: LadderStep) -> Iterator[str]:

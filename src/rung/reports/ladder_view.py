@@ -134,7 +134,7 @@ def _band(ladder: Ladder, step: LadderStep) -> tuple[float, float] | None:
 def _climb(ladder: Ladder, metric: str, share: bool) -> str:
     rungs = []
     for step in ladder.steps:
-        marks = [figures.Mark(one.name, one.mean, *bounds(ladder, step, one), state_of(step, one)) for one in _measured(step)]
+        marks = [figures.Mark(step.label(one), one.mean, *bounds(ladder, step, one), state_of(step, one)) for one in _measured(step)]
         if marks:
             rungs.append(figures.Rung(f"{step.number} {step.name}", tuple(marks), _band(ladder, step)))
     return figures.climb(rungs, metric, partial(_tick, share=share)) if rungs else ""
@@ -165,7 +165,7 @@ def _step(ladder: Ladder, step: LadderStep, share: bool, rows: Rows) -> dict[str
         "axis": (_tick(limits[0], share), _tick(limits[1], share)) if limits else None,
         "band": None if not limits or not shaded else (on_axis(shaded[0], limits), on_axis(shaded[1], limits)),
         "start": on_axis(step.start.mean, limits) if limits and step.start.values else None,
-        "curves": [_curves(one, rows) for one in measured if one.same_how != "recipe"],
+        "curves": [_curves(step.label(one), one, rows) for one in measured if one.same_how != "recipe"],
     }
 
 
@@ -190,7 +190,7 @@ def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: 
     low, high = bounds(ladder, step, one) if one.values else (None, None)
     ends = [] if found is None else [sign * found.low, sign * found.high]
     return {
-        "name": one.name,
+        "name": step.label(one),
         "state": state_of(step, one),
         "value": value_text(one.mean, share) if one.values else "–",
         "seeds": len(one.values),
@@ -203,7 +203,7 @@ def _row(ladder: Ladder, step: LadderStep, one: Candidate, share: bool, limits: 
         "outcome": _outcome(step, one, found),
         "parameters": "–" if one.parameters is None else count(one.parameters),
         "flops": "–" if one.flops is None else figures.thousands(one.flops),
-        "same_as": one.same_as,
+        "same_as": one.same_as and step.label(step.named(one.same_as)),
     }
 
 
@@ -219,7 +219,7 @@ def _outcome(step: LadderStep, one: Candidate, found: Difference | None) -> str:
     return said or ("" if one.name == START or one.same_as else "not decided")
 
 
-def _curves(one: Candidate, rows: Rows) -> dict[str, Any]:
+def _curves(name: str, one: Candidate, rows: Rows) -> dict[str, Any]:
     """Return the training curves of all runs of a candidate."""
     lines: dict[str, list[figures.Trace]] = {"accuracy": [], "loss": []}
     for run in one.runs:
@@ -234,7 +234,7 @@ def _curves(one: Candidate, rows: Rows) -> dict[str, Any]:
         figures.traces(lines["accuracy"], "accuracy", partial(_tick, share=True)),
         figures.traces(lines["loss"], "loss", partial(decimal, digits=2), log=True),
     ]
-    return {"name": one.name, "runs": list(zip(one.seeds, one.runs, strict=False)), "panels": [Markup(picture) for picture in drawn if picture]}
+    return {"name": name, "runs": list(zip(one.seeds, one.runs, strict=False)), "panels": [Markup(picture) for picture in drawn if picture]}
 
 
 def table(ladder: Ladder) -> Table:
@@ -253,7 +253,7 @@ def _cells(ladder: Ladder, step: LadderStep, one: Candidate) -> dict[str, str]:
     spread = float(np.std(one.values, ddof=1)) if len(one.values) > 1 else None
     return {
         "step": f"{step.number} {step.name}",
-        "candidate": one.name,
+        "candidate": step.label(one),
         "seeds": str(len(one.values)),
         f"{name_text(ladder.plan.metric)}{' (%)' if share else ''}": _bare(one.mean, share) if one.values else "",
         f"deviation over seeds{unit}": "" if spread is None else _bare(spread, share),

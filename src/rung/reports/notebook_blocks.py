@@ -15,7 +15,7 @@ from rung.recipe import Recipe, change
 from rung.reports import tables
 from rung.reports.notebook_cells import Cell, bullets, code, escaped, packed, table_text, words
 from rung.reports.notebook_network import drawn, layer_rows, reasons
-from rung.reports.replay_text import Told
+from rung.reports.replay_text import Told, kept_name
 from rung.study.amounts import range_text, signed_text
 from rung.study.plan import START
 from rung.study.replay import Estimate, Replay, Row, RunRecord, row_name
@@ -247,7 +247,7 @@ def against_first(rows: Sequence[Row]) -> list[str]:
         sure = "one seed: no interval"
         if found.low is not None and found.high is not None:
             sure = f"95{PERCENT} interval over {plural(len(gains), 'seed')} {range_text(found.low, found.high, True)}"
-        names = f"{quoted(', '.join(row.name[1:]))} minus {quoted(', '.join(rows[0].name[1:]))}"
+        names = f"{quoted(f'{row.step}, {row.label}')} minus {quoted(f'{rows[0].step}, {rows[0].label}')}"
         said.append(f"{names}, seed by seed: {signed_text(float(gains.mean()), True)} points ({sure}).")
     return said
 
@@ -259,7 +259,7 @@ def by_seed(row: Row) -> dict[int, float]:
 
 def decisions(replay: Replay) -> Cell:
     """Return every decision of the author with what it is worth."""
-    rows = [(one.decision.ladder, one.decision.step, one.kept, one.verdict, one.sentence) for one in replay.judgements]
+    rows = [(one.decision.ladder, one.decision.step, kept_name(replay, one), one.verdict, one.sentence) for one in replay.judgements]
     return words("### Every decision", table_text(("ladder", "step", "carried on", "verdict", "why"), rows))
 
 
@@ -278,7 +278,8 @@ def better(replay: Replay) -> Cell:
     found = [(difference, one) for one in replay.judgements for difference in one.differences if difference.low > 0]
     found.sort(key=lambda pair: -pair[0].estimate)
     said = [
-        f"{one.decision.ladder}, {one.decision.step}: {quoted(difference.name)} instead of {quoted(one.kept)}, "
+        f"{one.decision.ladder}, {one.decision.step}: {quoted(replay.row(one.decision.ladder, one.decision.step, difference.name).label)} instead of "
+        f"{quoted(kept_name(replay, one))}, "
         f"{signed_text(difference.estimate, True)} points "
         f"({range_text(difference.low, difference.high, True)})."
         for difference, one in found
@@ -295,8 +296,8 @@ def _title(row: Row) -> str:
 
 
 def _whole_name(row: Row) -> str:
-    return f"Row: {escaped(row_name(row.name))}."
+    return f"Row: {escaped(row_name((row.ladder, row.step, row.label)))}."
 
 
 def _not_run(row: Row) -> str:
-    return f"{escaped(quoted(row_name(row.name)))} has not run yet."
+    return f"{escaped(quoted(row_name((row.ladder, row.step, row.label))))} has not run yet."

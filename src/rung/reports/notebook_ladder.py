@@ -76,7 +76,7 @@ def _candidate(ladder: Ladder, step: LadderStep, one: Candidate, rows: Rows) -> 
     scale = 100.0 if is_share(ladder.plan.metric) else 1.0
     low, high = ladder_view.bounds(ladder, step, one) if one.values else (None, None)
     return {
-        "name": visible(one.name),
+        "name": visible(step.label(one)),
         "state": ladder_view.state_of(step, one),
         "seeds": list(one.seeds),
         "values": [rounded(scale * value) for value in one.values],
@@ -122,7 +122,7 @@ def _asked(ladder: Ladder) -> Cell:
 
 def _step(ladder: Ladder, number: int) -> list[Cell]:
     step = ladder.steps[number]
-    at = f'DATA["steps"][{number}]["candidates"]'
+    at, base = f'DATA["steps"][{number}]["candidates"]', visible(step.start_label)
     opening = words(
         f"## Step {step.number}: {escaped(step.name)}",
         f"Why: {escaped(step.why)}" if step.why else "",
@@ -137,7 +137,7 @@ def _step(ladder: Ladder, number: int) -> list[Cell]:
         "A bar that leaves the dotted line out is a difference. Below it all trainings in one axis, each the mean of its seeds."
     )
     shown_once = [explained] if number == 0 else []
-    return [opening, *shown_once, code(then=f'print_candidates({at})\ndraw_candidates({at}, DATA["axis"])\ndraw_traces({at})')]
+    return [opening, *shown_once, code(then=f'print_candidates({at}, {base!r})\ndraw_candidates({at}, DATA["axis"], {base!r})\ndraw_traces({at})')]
 
 
 def _table(ladder: Ladder, step: LadderStep) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from rung.reports import notebook_blocks as blocks
 from rung.reports import notebook_demonstration
 from rung.reports import replay_text as texts
-from rung.reports.changes import changed_text
 from rung.reports.notebook_blocks import Layers, curves_of, estimate_text, key_of
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, table_text, words
 from rung.study.amounts import signed_text
+from rung.study.changes import changed_text
 from rung.study.question import Question, questions_of
 from rung.study.replay import Judgement, Replay, Row
 from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
@@ -128,7 +128,7 @@ def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
     low, high = (100 * (base + found.low), 100 * (base + found.high)) if found else (None, None)
     logs = [curves_of(run) for run in row.scored]
     return {
-        "name": visible(row.candidate),
+        "name": visible(row.label),
         "state": "kept" if row.keep else "other",
         **({"word": _word(replay, row)} if row.keep else {}),
         "seeds": list(mine),
@@ -197,7 +197,7 @@ def _comparison(replay: Replay, ladder: str, step: str, called: str) -> Iterator
         *_answer(replay, ladder, step, rows, called),
     )
     if ran:
-        at, base = f'DATA["steps"][{_step_key(ladder, step)!r}]', visible(_kept(rows).candidate)
+        at, base = f'DATA["steps"][{_step_key(ladder, step)!r}]', visible(_kept(rows).label)
         yield code(then=f"print_candidates({at}, {base!r})\ndraw_candidates({at}, {_AXIS!r}, {base!r})\ndraw_traces({at})")
 
 
@@ -222,7 +222,7 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
         gap, macro = row.gap(), row.score("validation", "macro_f1")
         lines.append(
             [
-                f"{row.candidate}{f' ({_word(replay, row)})' if row.keep else ''}",
+                f"{row.label}{f' ({_word(replay, row)})' if row.keep else ''}",
                 row.step if steps else changed_text(start, blocks.recipe_of(row), {**rows[0].place.settings, **row.place.settings}) or "–",
                 "–" if row.parameters is None else count(row.parameters),
                 f"{len(row.scored)} of {len(row.place.seeds)}" if row.missing else str(len(row.scored)),
@@ -260,18 +260,18 @@ def _order(rows: Sequence[Row]) -> Iterator[str]:
     found = [(row, score) for row in once if (score := row.score()) is not None]
     if len(found) > 1:
         found.sort(key=lambda pair: -pair[1].mean)
-        each = listing([f"{quoted(row.candidate)} {percent(score.mean)}" for row, score in found])
+        each = listing([f"{quoted(row.label)} {percent(score.mean)}" for row, score in found])
         yield f"By their means, highest first: {each}."
     slow = [(row, row.epochs) for row, _ in found if row.epochs]
     if len(slow) > 1 and max(epochs for _, epochs in slow) > 1.25 * min(epochs for _, epochs in slow):
         first, last = min(slow, key=lambda pair: pair[1]), max(slow, key=lambda pair: pair[1])
-        yield f"Epochs: from {first[1]:.0f} ({quoted(first[0].candidate)}) to {last[1]:.0f} ({quoted(last[0].candidate)}), the mean over seeds."
+        yield f"Epochs: from {first[1]:.0f} ({quoted(first[0].label)}) to {last[1]:.0f} ({quoted(last[0].label)}), the mean over seeds."
 
 
 def _first_epoch(rows: Sequence[Row]) -> Iterator[str]:
     """Yield how far each row is after its first epoch: what learns too slowly, or not at all, is seen there."""
     once = reversed({row.place.identity: row for row in reversed(rows)}.values())
-    of = {row.candidate: [run.curves["validation_accuracy"][0] for run in row.scored if run.curves.get("validation_accuracy")] for row in once}
+    of = {row.label: [run.curves["validation_accuracy"][0] for run in row.scored if run.curves.get("validation_accuracy")] for row in once}
     found = [f"{quoted(name)} {percent(float(np.mean(values)))}" for name, values in of.items() if values]
     if len(found) > 1:
         yield f"After the first epoch: {listing(found)}."
@@ -283,7 +283,7 @@ def _unlearned(rows: Sequence[Row]) -> Iterator[str]:
         score, classes = row.score(), next((len(run.classes) for run in row.scored if run.classes), 0)
         if score is not None and classes and score.mean < 1.2 / classes:
             among = plural(classes, "class", "classes")
-            yield f"{quoted(row.candidate)} did not learn: {percent(score.mean)} on validation is what guessing among {among} gives."
+            yield f"{quoted(row.label)} did not learn: {percent(score.mean)} on validation is what guessing among {among} gives."
 
 
 def _same(rows: Sequence[Row]) -> Iterator[str]:
@@ -292,24 +292,24 @@ def _same(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         first = once[row.place.identity]
         if first is not row:
-            yield f"{quoted(row.candidate)} is the same training as {quoted(first.candidate)}, under another name."
+            yield f"{quoted(row.label)} is the same training as {quoted(first.label)}, under another name."
 
 
 def _notes(replay: Replay, rows: Sequence[Row]) -> Iterator[str]:
     """Yield what is to be known of a reported figure, and what diverged."""
     for row in rows if replay.budget == "whole" else ():
         if row.reported and row.reported.note:
-            yield f"Reported of {quoted(row.candidate)}: {row.reported.note}."
+            yield f"Reported of {quoted(row.label)}: {row.reported.note}."
     for row in rows:
         if failed := [run for run in row.runs if run.failed]:
-            yield f"{quoted(row.candidate)} diverged with {plural(len(failed), 'seed')} of {len(row.runs)}."
+            yield f"{quoted(row.label)} diverged with {plural(len(failed), 'seed')} of {len(row.runs)}."
 
 
 def _not_run(called: str, rows: Sequence[Row]) -> Iterator[str]:
     """Yield which rows have not run, with the command that runs them."""
     waiting = [row for row in rows if row.missing]
     if waiting:
-        each = listing([f"{quoted(row.candidate)} ({plural(len(row.missing), 'seed')})" for row in waiting])
+        each = listing([f"{quoted(row.label)} ({plural(len(row.missing), 'seed')})" for row in waiting])
         yield f"Not run yet: {each}. `rung replay {called} --minutes 60` trains what is missing, for an hour; given again it goes on."
 
 

@@ -87,7 +87,7 @@ def _filled(rows: Sequence[Mapping[str, Any]]) -> set[str]:
 def _row(replay: Replay, row: Row, limits: tuple[float, float] | None) -> dict[str, Any]:
     found, f1, gap, test = row.score(), row.score(metric="macro_f1"), row.gap(), row.score("test")
     return {
-        "name": texts.named(replay, row),
+        "name": row.label,
         "state": "kept" if row.keep else "other" if row.runs else "open",
         "remark": texts.remark(replay, row),
         "reported": row.reported,
@@ -128,7 +128,7 @@ def _climb(replay: Replay, ladder: str) -> str:
 
 
 def _mark(row: Row, found: Estimate) -> figures.Mark:
-    return figures.Mark(row.candidate, found.mean, found.low, found.high, "kept" if row.keep else "start" if row.candidate == START else "other")
+    return figures.Mark(row.label, found.mean, found.low, found.high, "kept" if row.keep else "start" if row.candidate == START else "other")
 
 
 def _curves(row: Row) -> dict[str, Any] | None:
@@ -143,7 +143,7 @@ def _curves(row: Row) -> dict[str, Any] | None:
                 lines.append(figures.Trace(part, tuple(float(epoch) for epoch in range(1, len(values) + 1, every)), tuple(values[::every])))
         drawn.append(figures.traces([line for line in lines if line.values], what, words, log=log) if any(line.values for line in lines) else "")
     panels = [Markup(picture) for picture in drawn if picture]
-    return {"name": f"{row.step}: {row.candidate}", "runs": plural(len(row.scored), "run"), "panels": panels} if panels else None
+    return {"name": f"{row.step}: {row.label}", "runs": plural(len(row.scored), "run"), "panels": panels} if panels else None
 
 
 def _decision(replay: Replay, one: Judgement) -> dict[str, Any]:

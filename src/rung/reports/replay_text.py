@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rung.reports.changes import start_text
 from rung.reports.copies import Table
 from rung.store.run import DEFAULT_ROOT
 from rung.study.amounts import signed_text
-from rung.study.plan import START, shown
+from rung.study.plan import shown
 from rung.study.replay import Estimate, Judgement, Replay, Row, hours_text, row_name
 from rung.study.system import Mistake, Reported
-from rung.study.system_rows import recipe_named
 from rung.words import count, duration, listing, plural, quoted
 
 VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not run")
@@ -39,7 +37,7 @@ def _cells(replay: Replay, row: Row) -> dict[str, str]:
     tested = any(one.score("test") for one in replay.rows)
     return {
         "step": row.step,
-        "candidate": named(replay, row),
+        "candidate": row.label,
         **({REPORTED: points(row.reported, "accuracy"), "reported: macro F1": points(row.reported, "macro_f1")} if whole else {}),
         "seeds": str(len(row.scored)) if any(one.runs for one in replay.rows) else "",
         "validation (%)": _mean(accuracy),
@@ -80,7 +78,7 @@ def remark(replay: Replay, row: Row) -> str:
     diverged = [str(run.seed) for run in row.runs if run.failed]
     said = [
         *([_went_on(replay, row)] if row.keep else []),
-        *([f"same network as {_short(row)}"] if row.same_as else []),
+        *([f"same network as {_short(row, replay.row(*row.same_as))}"] if row.same_as else []),
         *([f"diverged with seed {listing(diverged)}"] if diverged else []),
         *([NOT_RUN] if not row.runs else []),
     ]
@@ -96,10 +94,11 @@ def _went_on(replay: Replay, row: Row) -> str:
     return KEPT if any(by_him) else "kept here"
 
 
-def _short(row: Row) -> str:
-    """Name the row that this one is the same as, without what both have in common."""
-    ladder, step, candidate = row.same_as or row.name
-    return candidate if (ladder, step) == (row.ladder, row.step) else f"{step}: {candidate}" if ladder == row.ladder else row_name((ladder, step, candidate))
+def _short(row: Row, other: Row) -> str:
+    """Name the row that one is the same as, without what both have in common."""
+    if (other.ladder, other.step) == (row.ladder, row.step):
+        return other.label
+    return f"{other.step}: {other.label}" if other.ladder == row.ladder else row_name((other.ladder, other.step, other.label))
 
 
 def task(replay: Replay) -> str:
@@ -174,13 +173,7 @@ def decision(replay: Replay, one: Judgement) -> str:
 
 def kept_name(replay: Replay, one: Judgement) -> str:
     """Return how a table calls what a decision keeps."""
-    return named(replay, replay.row(one.decision.ladder, one.decision.step, one.kept))
-
-
-def named(replay: Replay, row: Row) -> str:
-    """Return how a table calls a row: the start of a step with what it has where the candidates have something else."""
-    step = next((one for one in replay.system.plans[row.ladder].steps if one.name == row.step), None)
-    return start_text(step, recipe_named(row.place.recipe), row.place.settings) if step and row.candidate == START else row.candidate
+    return replay.row(one.decision.ladder, one.decision.step, one.kept).label
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from rung.errors import RecipeError, RunError
 from rung.study import referee, rules
+from rung.study.changes import start_text
 from rung.study.curse import Decided, expected_fall
 from rung.study.entrants import Digests, Entrant, Results, shared_digests
 from rung.study.executor import Executor, Job
@@ -134,6 +135,7 @@ class Climb:
             reason=decision.reason,
             told=tuple(told),
             keep=step.keep,
+            start_label=start.label,
         )
         return done, judged
 
@@ -141,6 +143,7 @@ class Climb:
         """Return the step's start and candidates, and what there is to say about them before anything is trained."""
         base = {**self.fixed, **self.plan.settings, **kept}
         start = entrant(START, {}, base, self.resolve)
+        start.label = start_text(step, start.resolved.values)
         entrants, told = [start], []
         for choice in step.choices:
             try:
@@ -151,12 +154,12 @@ class Climb:
                 raise RecipeError(f"step {number} '{step.name}', candidate '{choice.name}' has other classes: scores of two tasks cannot be compared")
             if twin := next((other for other in entrants if other.resolved.identity == one.resolved.identity), None):
                 one.same_as, one.same_how = twin.name, "recipe"
-                told.append(f"{quoted(one.name)} is the same network as {quoted(twin.name)}: its whole recipe is equal, and it is not trained again.")
+                told.append(f"{quoted(one.name)} is the same network as {twin.called}: its whole recipe is equal, and it is not trained again.")
             elif one.resolved.identity in self.known:
                 told.append(f"{quoted(one.name)} is the same network as {self.known[one.resolved.identity]}: its runs are taken from there.")
             entrants.append(one)
         for one in entrants:
-            self.known.setdefault(one.resolved.identity, f"{quoted(one.name)} of step {number}")
+            self.known.setdefault(one.resolved.identity, f"{one.called} of step {number}")
         if len({one.resolved.epochs for one in entrants}) > 1:
             told.append("Its candidates train for different numbers of epochs: what is compared is the setting and its training time together.")
         return entrants, told
@@ -239,7 +242,7 @@ class Climb:
             twin = prints.setdefault(found, one)
             if twin is not one:
                 one.same_as, one.same_how = twin.name, "weights"
-                told.append(f"{quoted(one.name)} gave the very weights and answers of {quoted(twin.name)} with every seed: what it changes does nothing here.")
+                told.append(f"{quoted(one.name)} gave the very weights and answers of {twin.called} with every seed: what it changes does nothing here.")
         return told
 
     def _decided(self, entrants: Sequence[Entrant], alive: Sequence[Entrant], kept: str, measured: Sequence[Measured]) -> Decided | None:

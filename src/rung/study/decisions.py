@@ -75,6 +75,10 @@ class _Case:
         means = {row.candidate: found.mean for row in self.others if self.kept.diverged and len(row.scored) > 1 and (found := row.score())}
         return max(means, key=lambda name: means[name], default="")
 
+    def called(self, name: str) -> str:
+        """Write a candidate in a sentence, as tables call it."""
+        return quoted(next((row.label for row in (self.kept, *self.others, *self.same) if row.candidate == name), name))
+
     def verdict(self) -> Verdict:
         if self.instead or any(found.low > 0 for found in self.differences):
             return "wrong"
@@ -246,9 +250,9 @@ def _sentence(case: _Case, verdict: Verdict) -> str:
 
 def _wrong(case: _Case) -> str:
     if case.instead:
-        return f"{quoted(case.kept.candidate)}, which {_went_on(case)}, diverged with every seed, and {quoted(case.instead)} did not."
+        return f"{quoted(case.kept.label)}, which {_went_on(case)}, diverged with every seed, and {case.called(case.instead)} did not."
     best = max((found for found in case.differences if found.low > 0), key=lambda found: found.estimate)
-    return f"{quoted(best.name)} is better than {quoted(case.kept.candidate)}, which {_went_on(case)}, by {described(best, True)}."
+    return f"{case.called(best.name)} is better than {quoted(case.kept.label)}, which {_went_on(case)}, by {described(best, True)}."
 
 
 def _went_on(case: _Case) -> str:
@@ -256,25 +260,25 @@ def _went_on(case: _Case) -> str:
 
 
 def _confirmed(case: _Case) -> str:
-    kept = quoted(case.kept.candidate)
+    kept = quoted(case.kept.label)
     if not case.differences:
         return f"{kept} is the only one that does not diverge{' with every seed' if case.kept.failed else ''}."
     nearest = max(case.differences, key=lambda found: found.estimate)
     by = described(replace(nearest, estimate=-nearest.estimate, low=-nearest.high, high=-nearest.low), True)
     if len(case.differences) == 1:
-        return f"{kept} is better than {quoted(nearest.name)} by {by}."
-    return f"{kept} is better than each of {plural(len(case.differences), 'other')}; the nearest is {quoted(nearest.name)}, worse by {by}."
+        return f"{kept} is better than {case.called(nearest.name)} by {by}."
+    return f"{kept} is better than each of {plural(len(case.differences), 'other')}; the nearest is {case.called(nearest.name)}, worse by {by}."
 
 
 def _in_the_noise(case: _Case) -> str:
-    kept = quoted(case.kept.candidate)
+    kept = quoted(case.kept.label)
     if not case.others:
-        names = listing([quoted(row.candidate) for row in case.same])
+        names = listing([quoted(row.label) for row in case.same])
         return f"{kept} and {names} are the same training under other names: what the author saw between them is chance."
     noise, acted_on = case.noise or 0.0, case.acted_on or 0.0
     runs = f"two single runs of one network differ by up to {size_text(noise, True)} here"
     if case.small:
-        apart = f"{kept} and {quoted(case.against)} lie {size_text(abs(acted_on), True)} apart"
+        apart = f"{kept} and {case.called(case.against)} lie {size_text(abs(acted_on), True)} apart"
         return f"{apart}, and {runs}: one run of each, as the author made, cannot tell; {_open(case)}."
     return f"{_told(case, acted_on)}, and {runs}; {_open(case)}."
 
@@ -282,14 +286,12 @@ def _in_the_noise(case: _Case) -> str:
 def _told(case: _Case, acted_on: float) -> str:
     """Say what the author reported, in the unit that he reported it in."""
     size = f"{size_text(abs(acted_on), True)}{' of macro F1' if case.metric == 'macro_f1' else ''}"
-    return f"the author reported {size} {'more' if acted_on >= 0 else 'less'} for {quoted(case.kept.candidate)} than for {quoted(case.against)}"
+    return f"the author reported {size} {'more' if acted_on >= 0 else 'less'} for {quoted(case.kept.label)} than for {case.called(case.against)}"
 
 
 def _cannot_tell(case: _Case) -> str:
     if not case.others and case.cut:
-        return (
-            f"{quoted(case.kept.candidate)} and {listing([quoted(row.candidate) for row in case.cut])} are the same training there, and not at the whole one."
-        )
+        return f"{quoted(case.kept.label)} and {listing([quoted(row.label) for row in case.cut])} are the same training there, and not at the whole one."
     if case.few:
         return _too_few(case)
     if case.kept.diverged or not case.differences:
@@ -301,9 +303,9 @@ def _cannot_tell(case: _Case) -> str:
 def _too_few(case: _Case) -> str:
     """Say which seeds are needed; that there are fewer so far only where some have not run."""
     few = case.few
-    names = listing([quoted(row.candidate) for row in few[:3]]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
+    names = listing([quoted(row.label) for row in few[:3]]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
     common = all(len(row.scored) > 1 for row in few)
-    needed = f"two seeds in common with {quoted(case.kept.candidate)} are needed" if common else "two seeds of each are needed"
+    needed = f"two seeds in common with {quoted(case.kept.label)} are needed" if common else "two seeds of each are needed"
     missing = any(row.missing for row in (case.kept, *few))
     return f"{needed}, and {names} {'has' if len(few) == 1 else 'have'} fewer{' so far' if missing else ''}."
 
@@ -312,8 +314,8 @@ def _open(case: _Case) -> str:
     """Say which difference is not told, the one that lies nearest to being better, and which others are surely lower."""
     found = max((one for one in case.differences if one.low <= 0 <= one.high), key=lambda one: one.estimate)
     seeds = plural(found.seeds, "seed")
-    kept, name = quoted(case.kept.candidate), quoted(found.name)
-    lower = listing([quoted(one.name) for one in case.differences if one.high < 0])
+    kept, name = quoted(case.kept.label), case.called(found.name)
+    lower = listing([case.called(one.name) for one in case.differences if one.high < 0])
     beside = f"; {lower} {'is' if sum(one.high < 0 for one in case.differences) == 1 else 'are'} lower than {kept}" if lower else ""
     return f"with {seeds} it cannot be told whether {name} or {kept} is better: {name} minus {kept} is {described(found, True)}{beside}"
 
@@ -322,11 +324,11 @@ def _beside(case: _Case, verdict: Verdict) -> list[str]:
     """Return what else is to be said: the same training under other names, and what diverged."""
     said = []
     if case.others and case.same:
-        names = listing([quoted(row.candidate) for row in case.same])
-        said.append(f"{names} {'is' if len(case.same) == 1 else 'are'} the same training as {quoted(case.kept.candidate)} under another name.")
+        names = listing([quoted(row.label) for row in case.same])
+        said.append(f"{names} {'is' if len(case.same) == 1 else 'are'} the same training as {quoted(case.kept.label)} under another name.")
     rows = (case.kept, *case.others)
-    if lost := [quoted(row.candidate) for row in rows if row.diverged and not (row is case.kept and verdict == "wrong")]:
+    if lost := [quoted(row.label) for row in rows if row.diverged and not (row is case.kept and verdict == "wrong")]:
         said.append(f"{listing(lost)} diverged with every seed.")
-    if some := [f"{quoted(row.candidate)} with {row.failed} of {plural(len(row.place.seeds), 'seed')}" for row in rows if row.failed and not row.diverged]:
+    if some := [f"{quoted(row.label)} with {row.failed} of {plural(len(row.place.seeds), 'seed')}" for row in rows if row.failed and not row.diverged]:
         said.append(f"Diverged and left out: {listing(some)}.")
     return said

@@ -24,6 +24,7 @@ from rung.study.measured import Measured
 from rung.study.metrics import Metric
 from rung.study.resolved import Resolved
 from rung.study.rules import Standing
+from rung.words import quoted
 
 Digests = npt.NDArray[np.int64]
 
@@ -33,7 +34,7 @@ class Entrant:
     """A candidate of a step, or its start.
 
     change: fields that it changes of the step's start; settings: all it changes of the recipe. seeds: those that have run. same_as, same_how,
-    failed: as in `ladder.Candidate`.
+    failed: as in `ladder.Candidate`. label: of a start, as in `ladder.LadderStep.start_label`.
     """
 
     name: str
@@ -45,6 +46,12 @@ class Entrant:
     same_as: str = ""
     same_how: str = ""
     failed: str = ""
+    label: str = ""
+
+    @property
+    def called(self) -> str:
+        """How sentences call it."""
+        return quoted(self.label or self.name)
 
     @property
     def runs_on(self) -> bool:

@@ -62,6 +62,7 @@ class LadderStep:
     number: from 1. start, candidates: see Candidate; the start is called "start". verdict: the referee's, None where the budget ended before.
     kept: what the rule of the ladder keeps, or what its file does by `keep`, and `reason` why, in a sentence; only under the rule `score` and without `keep`
     it is always verdict.kept.
+    start_label: how tables call its start, with what it has where all candidates have something else: "start (relu)".
     told: sentences about how it was compared: same networks, rows that cannot be paired, other epochs, what racing dropped.
     """
 
@@ -78,6 +79,11 @@ class LadderStep:
     reason: str
     told: tuple[str, ...] = ()
     keep: str = ""
+    start_label: str = START
+
+    def label(self, one: Candidate) -> str:
+        """Return how tables and sentences call its start or a candidate."""
+        return self.start_label if one.name == START else one.name
 
     def named(self, name: str) -> Candidate:
         """Return its start or one of its candidates by name."""

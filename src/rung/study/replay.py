@@ -108,6 +108,10 @@ class Row:
         return self.place.candidate
 
     @property
+    def label(self) -> str:
+        return self.place.label
+
+    @property
     def keep(self) -> bool:
         return self.place.keep
 

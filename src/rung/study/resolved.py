@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rung.recipe import Recipe
@@ -16,7 +16,7 @@ class Resolved:
 
     identity: SHA-256 of the whole recipe as TOML (without name, why, notes and seed), the user's own sources, the weights
     that it begins from and the data's content: what has the
-    same identity trains the same networks. parameters; flops of one image, forwards. classes, epochs: of the training.
+    same identity trains the same networks. parameters; flops of one image, forwards. classes, epochs: of the training. values: of its fields that act.
     """
 
     identity: str
@@ -24,6 +24,7 @@ class Resolved:
     flops: int
     classes: tuple[str, ...]
     epochs: int
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def key(self, seed: int) -> str:
         """Return the name of the run folder of one seed."""

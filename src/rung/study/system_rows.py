@@ -13,9 +13,10 @@ from rung import own
 from rung.errors import RecipeError, did_you_mean, one_line
 from rung.recipe import OwnNetwork, Recipe, change, from_toml
 from rung.recipes import RECIPES
-from rung.study.plan import START, Plan, fitted
+from rung.study.changes import acting, start_text
+from rung.study.plan import START, Plan, Step, fitted
 from rung.study.resolved import alike
-from rung.study.system import System, kept_of
+from rung.study.system import Stage, System, kept_of
 from rung.training.schedules import written_out
 
 SCHEMA: Final = 1  # part of every identity once it is more than 1: raise it when a default of a recipe changes, for then the same files train something else
@@ -31,7 +32,8 @@ class Place:
     ladder, step, candidate: its name; of a stage, step is the stage's name and candidate "start". keep: whether the author carried it on. recipe: named
     in the ladder; settings: all that is changed of it; data: of the ladder. seeds: it is to have. identity: SHA-256 of the recipe without words and seed:
     two with the same identity are the same training. first: the name of the first row with this identity, its own where it is the first.
-    after: the row whose kept weights it begins from.
+    after: the row whose kept weights it begins from. label: how tables and sentences call the candidate, the start of a step with what it has where all
+    others have something else: "start (relu)".
     """
 
     ladder: str
@@ -45,6 +47,7 @@ class Place:
     identity: str
     first: Name
     after: Place | None = None
+    label: str = ""
 
     @property
     def name(self) -> Name:
@@ -85,20 +88,22 @@ def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any],
     start, folder = recipe_named(plan.recipe), None if plan.recipe in RECIPES else Path(plan.recipe).parent
     plan = fitted(plan, start, f"ladder {ladder}")
 
-    def place(step: str, candidate: str, keep: bool, settings: Mapping[str, Any], after: Place | None = None) -> Place:
+    def place(step: Step | Stage, candidate: str, keep: bool, settings: Mapping[str, Any], after: Place | None = None) -> Place:
         try:
-            identity = identity_of(change(start, {**settings, "data.sources": plan.data}), after, folder)
+            recipe = change(start, {**settings, "data.sources": plan.data})
+            identity = identity_of(recipe, after, folder)
         except RecipeError as error:
-            raise RecipeError(f"ladder {ladder}, step '{step}', candidate '{candidate}': {error}") from None
-        name = (ladder, step, candidate)
-        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, first.setdefault(identity, name), after)
+            raise RecipeError(f"ladder {ladder}, step '{step.name}', candidate '{candidate}': {error}") from None
+        name = (ladder, step.name, candidate)
+        label = start_text(step, acting(recipe)) if isinstance(step, Step) and candidate == START else candidate
+        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, first.setdefault(identity, name), after, label)
 
     base = {**alike(start), **plan.settings}
     kept_at: dict[str, Place] = {}
     for step in plan.steps:
         kept = base
         for name, changed in [(START, {}), *((choice.name, choice.settings) for choice in step.choices)]:
-            made = place(step.name, name, name == kept_of(step), {**base, **changed, **over})
+            made = place(step, name, name == kept_of(step), {**base, **changed, **over})
             kept_at.setdefault(START, made)
             if made.keep:
                 kept, kept_at[step.name] = {**base, **changed}, made
@@ -106,7 +111,7 @@ def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any],
         base = kept
     for stage in system.stages_of(ladder):
         after = kept_at[stage.after]
-        kept_at[stage.name] = made = place(stage.name, START, False, {**after.settings, **stage.settings, **over}, after)
+        kept_at[stage.name] = made = place(stage, START, False, {**after.settings, **stage.settings, **over}, after)
         yield made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from rung.recipe import Recipe, change
+from rung.recipe import Recipe
 from rung.recipe.idle import idle_fields
 from rung.recipe.whole import flat
 from rung.study.plan import START, Step, shown
@@ -17,7 +17,8 @@ _MOST: Final = 2  # values in brackets
 def acting(recipe: Recipe) -> dict[str, Any]:
     """Return the value of each field that does something beside the others, the optimizer's defaults in place of what is not set."""
     values = flat(recipe.model_copy(update={"train": resolved(recipe.train)}))
-    return {name: value for name, value in values.items() if name not in idle_fields(recipe)}
+    idle = set(idle_fields(recipe))
+    return {name: value for name, value in values.items() if name not in idle}
 
 
 def changed_text(start: Recipe, other: Recipe, names: Iterable[str]) -> str:
@@ -26,12 +27,11 @@ def changed_text(start: Recipe, other: Recipe, names: Iterable[str]) -> str:
     return ", ".join(f"`{name}` = {shown(after[name])}" for name in names if name in after and before.get(name) != after[name])
 
 
-def start_text(step: Step, recipe: Recipe, settings: Mapping[str, Any]) -> str:
+def start_text(step: Step, values: Mapping[str, Any]) -> str:
     """Name the start of a step with what it has where every candidate has something else: "start (relu)"; "start" alone where that is too much to say.
 
-    recipe, settings: what the start is.
+    values: of the start, those that act.
     """
     fields = set.intersection(*(set(choice.settings) for choice in step.choices))
-    values = acting(change(recipe, settings))
     found = dict.fromkeys(shown(values[name]) for choice in step.choices[:1] for name in choice.settings if name in fields and name in values)
     return f"{START} ({', '.join(found)})" if 0 < len(found) <= _MOST else START
