@@ -1,5 +1,6 @@
 """data.categories in a run: scored beside the classes, in scores.json, the report and what `rung test` says."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from rung.errors import RecipeError
 from rung.evaluate import predictions as answers
 from rung.evaluate.categories import in_categories, parse
 from rung.evaluate.metrics import score
+from rung.reports.answers_findings import category_text
+from rung.words import PERCENT
 from tests.command import caller
 
 TEXT = "even=0,2,4,6,8; odd=1,3,5,7,9"
@@ -43,7 +46,23 @@ def test_the_report_and_test_show_them(run: rung.Run, monkeypatch: pytest.Monkey
     code, out, _ = caller(monkeypatch, capsys)("test", str(run.folder))
     assert code == 0
     assert "By categories (even, odd), test: accuracy " in out
+    coarse = run.read_scores()["test"]["categories"]
+    share = max(row["support"] for row in coarse["per_class"]) / coarse["images"]
+    assert re.search(rf"Always answering “(even|odd)” would be right on {100 * share:.1f}{PERCENT} of these images; the network is right on ", out)
     assert run.read_scores()["test"]["categories"]["images"] == run.read_scores()["test"]["images"]
+
+
+@pytest.mark.parametrize(("right", "says"), [(0.70, "worse than that"), (0.82, "this cannot tell whether it is better than that"), (0.95, "better than that")])
+def test_the_commonest_category_is_named_with_its_score(right: float, says: str) -> None:
+    """Four species of five eat plants: who always says so is right on 80 %."""
+    labels = np.arange(1000) % 5 == 0
+    answered = np.where(np.random.default_rng(0).permutation(1000) < 1000 * right, labels, ~labels)
+    logits = np.stack([~answered, answered], axis=1).astype(np.float32)
+    predicted = answers.Predictions("validation", ("herbivore", "omnivore"), logits, labels.astype(np.int64), np.arange(1000), np.arange(1000))
+    said = category_text("validation", score(predicted).to_json())
+    assert said.endswith(
+        f"Always answering “herbivore” would be right on 80.0{PERCENT} of these images; the network is right on {100 * right:.1f}{PERCENT}: {says}."
+    )
 
 
 def test_training_is_on_the_classes(run: rung.Run, tmp_path: Path) -> None:

@@ -20,19 +20,27 @@ _SURE = 0.9
 def against_guessing(report: ReportInput) -> Iterator[Finding]:
     """Compare with always giving the commonest answer, where that is a risk: uneven classes, or a score that does not clear it."""
     scores = report.scores[report.shown_part]
-    support = {row["name"]: row["support"] for row in scores["per_class"]}
-    biggest = max(support, key=lambda name: support[name])
-    baseline = support[biggest] / scores["images"]
+    biggest, baseline = _commonest(scores)
     accuracy = scores["accuracy"]
     numbers = {"class": biggest, "baseline": baseline, "accuracy": accuracy["value"], "low": accuracy["low"], "high": accuracy["high"]}
     always = f"Always answering {quoted(biggest)} would be right on {percent(baseline)} of the {report.shown_part} images"
     found = f"the network is right on {percent(accuracy['value'])} (interval {percent_range(accuracy['low'], accuracy['high'])})"
+    if accuracy["low"] <= baseline or baseline >= 1.5 / len(scores["per_class"]):
+        yield Finding("chance", f"{always}; {found}: {_beside(accuracy, baseline)}.", numbers)
+
+
+def _commonest(scores: Mapping[str, Any]) -> tuple[str, float]:
+    """Return the class that most images of a part have, and the accuracy of whoever always answers it."""
+    support = {row["name"]: row["support"] for row in scores["per_class"]}
+    biggest = max(support, key=lambda name: support[name])
+    return biggest, support[biggest] / scores["images"]
+
+
+def _beside(accuracy: Mapping[str, float], baseline: float) -> str:
+    """Say how an accuracy stands to that of always giving one answer."""
     if accuracy["high"] < baseline:
-        yield Finding("chance", f"{always}; {found}: worse than that.", numbers)
-    elif accuracy["low"] <= baseline:
-        yield Finding("chance", f"{always}; {found}: this cannot tell whether it is better than that.", numbers)
-    elif baseline >= 1.5 / len(support):
-        yield Finding("chance", f"{always}; {found}: better than that.", numbers)
+        return "worse than that"
+    return "this cannot tell whether it is better than that" if accuracy["low"] <= baseline else "better than that"
 
 
 def never_answered(report: ReportInput) -> Iterator[Finding]:
@@ -73,14 +81,19 @@ def categories(report: ReportInput) -> Iterator[Finding]:
     """Say how well the categories are told, part by part, where the recipe names some."""
     for part, scores in report.scores.items():
         if coarse := scores.get("categories"):
-            yield Finding("categories", category_text(part, coarse), {"part": part} | {name: coarse[name] for name in ("accuracy", "macro_recall", "macro_f1")})
+            always = dict(zip(("category", "baseline"), _commonest(coarse), strict=True))
+            shown = {name: coarse[name] for name in ("accuracy", "macro_recall", "macro_f1")}
+            yield Finding("categories", category_text(part, coarse), {"part": part, **shown, **always})
 
 
 def category_text(part: str, coarse: Mapping[str, Any]) -> str:
-    """Return the scores of a part's categories in a sentence."""
+    """Return the scores of a part's categories, and that of always answering the commonest one."""
     shown = {words: score_text(coarse[name]) for name, words in (("accuracy", "accuracy"), ("macro_recall", "balanced accuracy"), ("macro_f1", "macro F1"))}
     values = listing([f"{words} {share}{interval}" for words, (share, interval) in shown.items()])
-    return f"By categories ({', '.join(coarse['classes'])}), {part}: {values}."
+    (biggest, baseline), accuracy = _commonest(coarse), coarse["accuracy"]
+    always = f"Always answering {quoted(biggest)} would be right on {percent(baseline)} of these images"
+    found = f"the network is right on {percent(accuracy['value'])}: {_beside(accuracy, baseline)}"
+    return f"By categories ({', '.join(coarse['classes'])}), {part}: {values}. {always}; {found}."
 
 
 def confusions(report: ReportInput) -> Iterator[Finding]:
