@@ -12,6 +12,7 @@ from rung.evaluate import predictions as answers
 from rung.evaluate.categories import in_categories, parse
 from rung.evaluate.metrics import score
 from rung.reports.answers_findings import category_text
+from rung.reports.compare_page import score_table
 from rung.words import PERCENT
 from tests.command import caller
 
@@ -63,6 +64,26 @@ def test_the_commonest_category_is_named_with_its_score(right: float, says: str)
     assert said.endswith(
         f"Always answering “herbivore” would be right on 80.0{PERCENT} of these images; the network is right on {100 * right:.1f}{PERCENT}: {says}."
     )
+
+
+def test_runs_beside_each_other_have_a_column_of_them(run: rung.Run, tmp_path: Path) -> None:
+    more = TINY | {"split.seed": 0, "train.epochs": 1}
+    other, plain, coarser = (
+        rung.train("digits", "digits", settings=more | {"data.categories": text, "seed": seed} if text else more, out=tmp_path)
+        for text, seed in ((TEXT, 1), (None, 0), ("small=0,1,2,3,4; large=5,6,7,8,9", 0))
+    )
+    found = rung.compare([run, other], anyway=True)
+    mine = found.groups[0].categories
+    assert mine is not None
+    assert mine.to_json() == run.read_scores()["validation"]["categories"]["accuracy"]
+    table = score_table(found)
+    assert table.headings[5] == "accuracy by categories"
+    assert re.fullmatch(rf"{100 * (mine.value or 0):.1f}{PERCENT} \([\d.]+ to [\d.]+{PERCENT}\)", table.rows[0][5])
+    assert [bool(row[5]) for row in score_table(rung.compare([other, plain])).rows] == [True, False]
+    several = rung.compare([other, coarser], anyway=True)
+    assert [group.categories for group in several.groups] == [None, None]
+    assert "Their recipes name different categories, so scores by categories are left out." in several.notes
+    assert "accuracy by categories" not in score_table(several).headings
 
 
 def test_training_is_on_the_classes(run: rung.Run, tmp_path: Path) -> None:

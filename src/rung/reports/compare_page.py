@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from markupsafe import Markup
 
+from rung.evaluate.intervals import Value
 from rung.reports import compare_findings, pictures, several_figures
 from rung.reports.copies import Table, copies
 from rung.reports.html import environment
@@ -17,7 +18,7 @@ from rung.reports.several_figures import Bar, Line, hue
 from rung.study.amounts import name_text, range_text, signed_text, signed_tick_text, tick_text, value_text
 from rung.study.compare import Comparison, Contrast, Missed
 from rung.study.overlap import SameErrors
-from rung.words import PERCENT, count, percent, plural, shorten
+from rung.words import PERCENT, count, percent, percent_range, plural, shorten
 
 _MATRIX_CLASSES: Final = 20
 _CELLS: Final = 12  # changes of single cells that are listed
@@ -79,14 +80,24 @@ def _missed_caption(shown: int, wrong: int, comparison: Comparison) -> str:
 
 def score_table(comparison: Comparison) -> Table:
     """Return the scores of the groups as a table of texts, for page and terminal."""
-    headings = ("recipe", "seeds", name_text(comparison.metric), "interval", "over", "parameters")
+    coarse = ["accuracy by categories"] if any(group.categories for group in comparison.groups) else []
+    headings = ("recipe", "seeds", name_text(comparison.metric), "interval", "over", *coarse, "parameters")
     rows = []
     for group in comparison.groups:
         value = group.value
         interval = "" if value.low is None or value.high is None else f"{_plain(value.low, comparison)} to {value_text(value.high, comparison.share)}"
         seeds = ", ".join(map(str, group.seeds)) if len(group.seeds) <= 5 else f"{len(group.seeds)} seeds"
-        rows.append((group.name, seeds, value_text(value.value or 0.0, comparison.share), interval, value.covers, count(group.parameters)))
-    return Table(headings, tuple(rows), frozenset({headings[2], "parameters"}))
+        categories = [_with_interval(group.categories)] if coarse else []
+        rows.append((group.name, seeds, value_text(value.value or 0.0, comparison.share), interval, value.covers, *categories, count(group.parameters)))
+    return Table(headings, tuple(rows), frozenset({headings[2], *coarse, "parameters"}))
+
+
+def _with_interval(value: Value | None) -> str:
+    """Write an accuracy with its interval, "" where there is none."""
+    if value is None or value.value is None:
+        return ""
+    between = "" if value.low is None or value.high is None else f" ({percent_range(value.low, value.high)})"
+    return f"{percent(value.value)}{between}"
 
 
 def _plain(value: float, comparison: Comparison) -> str:

@@ -33,7 +33,8 @@ _LOGGED: Final = ("epoch", "train_loss", "train_accuracy", "validation_loss", "v
 class Group:
     """The runs of one recipe, by rising seeds. value: their score, its interval over images for one run, over seeds for several; each: that of each run.
 
-    parameters: of the network; settings: the fields of the recipe in which the groups differ, as text.
+    parameters: of the network; settings: the fields of the recipe in which the groups differ, as text. categories: the accuracy by the categories that the
+    recipe names, with an interval like that of value; None without them, or where the runs of the comparison name several.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Group:
     each: tuple[Value, ...]
     parameters: int
     settings: Mapping[str, str]
+    categories: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def compare(entries: Sequence[Entry], *, metric: str = "accuracy", part: str = "
     groups = _grouped(entries)
     named = zip(groups, names_of(groups), settings_apart(groups), strict=True)
     made = [_group(group, name, settings, metric_named(metric), part, level) for group, name, settings in named]
+    if len(_named_categories(entries)) == 1:
+        made = [replace(one, categories=_categories(group, part, level)) for one, group in zip(made, groups, strict=True)]
     joint = 1 - (1 - level) / max(len(groups) * (len(groups) - 1) // 2, 1)
     contrasts = [
         _contrast((groups[i], made[i]), (groups[k], made[k]), metric_named(metric), part, joint) for i, k in itertools.combinations(range(len(groups)), 2)
@@ -131,6 +135,10 @@ def compare(entries: Sequence[Entry], *, metric: str = "accuracy", part: str = "
         wrong_in_all=_wrong_in_all(entries, part),
         notes=(*notes, *_notes(entries, made, part)),
     )
+
+
+def _named_categories(entries: Sequence[Entry]) -> set[str]:
+    return {entry.recipe.data.categories for entry in entries if entry.recipe.data.categories}
 
 
 def _check_part(entries: Sequence[Entry], part: str) -> None:
@@ -187,11 +195,20 @@ def value_of(scores: Scores, metric: Metric) -> Value:
 
 def _group(group: Sequence[Entry], name: str, settings: Mapping[str, str], metric: Metric, part: str, level: float) -> Group:
     each = tuple(value_of(entry.scores[part], metric) for entry in group)
-    value = each[0]
-    if len(group) > 1:
-        value = over_seeds(_values(each), level, metric, alike.same_rows_in_all(group, part))
+    value = _mean(group, each, metric, part, level)
     ids, seeds = tuple(entry.id for entry in group), tuple(entry.seed for entry in group)
     return Group(name, ids, seeds, value, each, int(group[0].kept.get("parameters", 0)), settings)
+
+
+def _mean(group: Sequence[Entry], each: Sequence[Value], metric: Metric, part: str, level: float) -> Value:
+    """Return the score of a group: that of its one run with its interval over images, or the mean over seeds."""
+    return over_seeds(_values(each), level, metric, alike.same_rows_in_all(group, part)) if len(group) > 1 else each[0]
+
+
+def _categories(group: Sequence[Entry], part: str, level: float) -> Value | None:
+    """Return the accuracy of a group by its categories, None where its runs have none."""
+    each = [coarse.accuracy for entry in group if (coarse := entry.scores[part].categories)]
+    return _mean(group, each, METRICS["accuracy"], part, level) if len(each) == len(group) else None
 
 
 def over_seeds(values: Floats, level: float, metric: Metric, same_images: bool) -> Value:
@@ -264,6 +281,8 @@ def _notes(entries: Sequence[Entry], groups: Sequence[Group], part: str) -> Iter
     if part == "test":
         openings = sorted(entry.run.read_opening() for entry in entries if atomic.exists(entry.run.opening))
         yield f"These are test scores of openings {', '.join(map(str, openings))}: choosing by them makes the chosen one's score too good."
+    if len(_named_categories(entries)) > 1:
+        yield "Their recipes name different categories, so scores by categories are left out."
     single = [group.name for group in groups if len(group.runs) == 1]
     if len(groups) > 1 and single:
         alone = "is a single run" if len(single) == 1 else "are single runs"
