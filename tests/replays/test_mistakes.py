@@ -20,7 +20,7 @@ from rung.recipe import Recipe, flat
 from rung.replays import mistakes
 from rung.replays.mistakes import MistakeShown, Size, cnn_ladder, making, shown
 from rung.replays.mistakes.backprop import RunsDry, _dry
-from rung.replays.mistakes.making import MISTAKES, Mistake
+from rung.replays.mistakes.making import MISTAKES, Remake
 from rung.replays.mistakes.record import RECORDS, Figure, Found, Leads, Said, keep_records, read_records
 from rung.replays.mistakes.trial import Trial, parted, refused, value_of
 from rung.training.losses import LOSSES
@@ -68,7 +68,7 @@ def images(cifar_official: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield
 
 
-def by_name(name: str) -> Mistake:
+def by_name(name: str) -> Remake:
     return next(one for one in MISTAKES if one.name == name)
 
 

@@ -13,7 +13,7 @@ from rung.evaluate.metrics import score
 from rung.evaluate.predictions import Predictions
 from rung.explain.architecture import LayerRow, picture
 from rung.explain.mistakes import worst
-from rung.reports.inputs import Mistake, ReportInput, Samples
+from rung.reports.inputs import ReportInput, Samples, WrongAnswer
 
 MakeReport = Callable[..., ReportInput]
 
@@ -159,7 +159,7 @@ def digits_report() -> ReportInput:
             "compute": {"threads": 1, "device": "cpu"},
         },
         samples=Samples(images[chosen], draws, classes),
-        mistakes=[Mistake(images[a.row], a.true, a.answered, a.confidence, a.true_confidence, f"digits#{a.row}") for a in shown],
+        mistakes=[WrongAnswer(images[a.row], a.true, a.answered, a.confidence, a.true_confidence, f"digits#{a.row}") for a in shown],
     )
     counts = {name: int((digits.target == k).sum()) for k, name in enumerate(classes)}
     data = dict(report.data) | {"name": "digits", "counts": {"train": counts}, "hash": "6a" * 32}

@@ -11,7 +11,7 @@ import pytest
 
 from rung.evaluate.predictions import Predictions
 from rung.reports.html import _breakable, _coded, render
-from rung.reports.inputs import Mistake, ReportInput, Samples
+from rung.reports.inputs import ReportInput, Samples, WrongAnswer
 
 Answered = Callable[..., Predictions]
 MakeReport = Callable[..., ReportInput]
@@ -121,7 +121,7 @@ def hostile_report(make_report: MakeReport, answered: Answered, log: Log) -> Rep
         recipe={"why": HOSTILE[0], "notes": HOSTILE[1], "data": {"sources": [HOSTILE[3]]}, "train": {"epochs": 2, "metrics": [HOSTILE[1]]}},
         kept={"epoch": 2, "how": HOSTILE[0]},
         samples=Samples(image, (image,), (HOSTILE[0], HOSTILE[1])),
-        mistakes=[Mistake(image[0], HOSTILE[0], HOSTILE[1], 0.9, 0.05, b"\xff\xe9<b>/x.png".decode("utf-8", "surrogateescape"))],
+        mistakes=[WrongAnswer(image[0], HOSTILE[0], HOSTILE[1], 0.9, 0.05, b"\xff\xe9<b>/x.png".decode("utf-8", "surrogateescape"))],
         command=HOSTILE[0],
         run_id=HOSTILE[1],
         splits_how=HOSTILE[2],

@@ -14,7 +14,7 @@ from rung.evaluate.predictions import Predictions
 from rung.explain.mistakes import worst
 from rung.pipeline.prepare import Prepared
 from rung.recipe import Augment
-from rung.reports.inputs import Mistake, Samples
+from rung.reports.inputs import Samples, WrongAnswer
 from rung.store import arrays as arrays_file
 from rung.store import atomic
 from rung.store.run import Run
@@ -68,7 +68,7 @@ def _augmented(prepared: Prepared, places: npt.NDArray[np.int64]) -> list[Images
     return [(changed.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy()]
 
 
-def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None, list[Mistake]]:
+def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None, list[WrongAnswer]]:
     """Read the kept images back, with the words that belong to them.
 
     Raises: RunError if the file is damaged.
@@ -83,7 +83,7 @@ def load(run: Run, predictions: dict[str, Predictions]) -> tuple[Samples | None,
     samples = Samples(arrays["samples"], draws, tuple(classes[label] for label in arrays["sample_labels"]))
     probabilities, answered = predicted.probabilities(), predicted.answers()
     mistakes = [
-        Mistake(
+        WrongAnswer(
             image,
             true=classes[predicted.labels[index]],
             answered=classes[answered[index]],

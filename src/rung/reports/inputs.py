@@ -31,7 +31,7 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class WrongAnswer:
     """One wrong answer: uint8 (H,W,C) image, class names, probability 0..1 of the answered and of the true class, where the image came from."""
 
     image: npt.NDArray[np.uint8]
@@ -72,7 +72,7 @@ class ReportInput:
     layers: Sequence[LayerRow]
     picture: str
     samples: Samples | None
-    mistakes: Sequence[Mistake]
+    mistakes: Sequence[WrongAnswer]
     opening: int | None
     kept: Mapping[str, Any]
     command: str

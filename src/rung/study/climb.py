@@ -103,11 +103,11 @@ class Climb:
         told += [f"{quoted(one.name)} has no score: {one.failed}" for one in candidates if one.failed]
         told += [f"Racing dropped {quoted(one.name)} after {plural(len(one.seeds), 'seed')}: it could not win any more." for one in candidates if one.dropped]
         verdict, judged = None, None
-        decision = rules.Decision(START, "Not begun: the budget is spent." if not start.seeds else "It cannot be told at this budget: it is spent.")
+        decision = rules.Ruling(START, "Not begun: the budget is spent." if not start.seeds else "It cannot be told at this budget: it is spent.")
         if whole:
             told += self._same_weights(entrants)
             alive = [one for one in candidates if not (one.failed or one.same_as)]
-            decision = rules.Decision(START, f"{quoted(START)} stays: no candidate is left to compare with it.")
+            decision = rules.Ruling(START, f"{quoted(START)} stays: no candidate is left to compare with it.")
             shared, alive, compared = self._comparable(start, alive)
             told += compared
             measured = []

@@ -37,29 +37,29 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Decision:
+class Ruling:
     """Which candidate is kept, and why, in a sentence."""
 
     kept: str
     reason: str
 
 
-Rule = Callable[[Sequence[Standing], Verdict, float], Decision]
+Rule = Callable[[Sequence[Standing], Verdict, float], Ruling]
 
 
-def score(standings: Sequence[Standing], verdict: Verdict, tie_margin: float) -> Decision:
+def score(standings: Sequence[Standing], verdict: Verdict, tie_margin: float) -> Ruling:
     """Keep what the referee keeps."""
-    return Decision(verdict.kept, verdict.reason)
+    return Ruling(verdict.kept, verdict.reason)
 
 
-def score_gap_size(standings: Sequence[Standing], verdict: Verdict, tie_margin: float) -> Decision:
+def score_gap_size(standings: Sequence[Standing], verdict: Verdict, tie_margin: float) -> Ruling:
     """Of the candidates within `tie_margin` of the best macro F1 take those whose gap is smallest, within two points, and of these the smallest network."""
     best = max(one.macro_f1 for one in standings)
     good = [one for one in standings if one.macro_f1 >= best - tie_margin]
     smallest = min(one.gap for one in good)
     steady = [one for one in good if one.gap <= smallest + _GAP_MARGIN]
     kept = min(steady, key=lambda one: (one.parameters, one.flops))
-    return Decision(
+    return Ruling(
         kept.name,
         f"'{kept.name}' is kept by score_gap_size: of {len(good)} within {points(tie_margin, 2)} of the best macro F1 ({percent(best, 2)}), "
         f"{len(steady)} have a gap of training and validation near the smallest ({points(smallest)}), and it is the smallest of these with "
@@ -76,13 +76,13 @@ def check_rule(name: str) -> None:
         raise RecipeError(f"there is no rule '{one_line(name)}': {did_you_mean(name, RULES)} (your own: file.py:function)")
 
 
-def kept_by_file(name: str, verdict: Verdict | None) -> Decision:
+def kept_by_file(name: str, verdict: Verdict | None) -> Ruling:
     """Keep what the ladder's file names, whatever the referee says of it; verdict: None where it compared nothing."""
     beside = "" if verdict is None else "; the referee keeps it too" if verdict.kept == name else f"; the referee keeps {quoted(verdict.kept)}"
-    return Decision(name, f"{quoted(name)} is carried on because the ladder's file keeps it{beside}.")
+    return Ruling(name, f"{quoted(name)} is carried on because the ladder's file keeps it{beside}.")
 
 
-def decide(name: str, standings: Sequence[Standing], verdict: Verdict, tie_margin: float, base: Path | None = None) -> Decision:
+def decide(name: str, standings: Sequence[Standing], verdict: Verdict, tie_margin: float, base: Path | None = None) -> Ruling:
     """Ask the rule. base: the folder in which the file of one's own is looked for, before the working folder.
 
     One's own is called as f(standings, verdict) and returns the name of the one to keep.
@@ -99,4 +99,4 @@ def decide(name: str, standings: Sequence[Standing], verdict: Verdict, tie_margi
     names = [one.name for one in standings]
     if kept not in names:
         raise RecipeError(f"your rule '{mine.name}' returned {one_line(repr(kept))}: return the name of the one to keep, {', '.join(map(repr, names))}")
-    return Decision(kept, f"'{kept}' is kept by your rule {mine.name}; the referee keeps '{verdict.kept}'.")
+    return Ruling(kept, f"'{kept}' is kept by your rule {mine.name}; the referee keeps '{verdict.kept}'.")

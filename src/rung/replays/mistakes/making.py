@@ -16,8 +16,8 @@ from rung.replays.mistakes.trial import Trial
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """One mistake: its key, what makes it again, and how much that trains (small) or may train (whole, the author's own size)."""
+class Remake:
+    """What makes one mistake again: its key, the function that does, and how much that trains (small) or may train (whole, the author's own size)."""
 
     system: str
     name: str
@@ -26,14 +26,14 @@ class Mistake:
     whole: Size
 
 
-def _of(system: str, whole: Size, *several: tuple[Callable[[Trial], Found], Size]) -> list[Mistake]:
-    return [Mistake(system, make.__name__.replace("_", "-"), make, small, whole) for make, small in several]
+def _of(system: str, whole: Size, *several: tuple[Callable[[Trial], Found], Size]) -> list[Remake]:
+    return [Remake(system, make.__name__.replace("_", "-"), make, small, whole) for make, small in several]
 
 
 _CIFAR: Final = Size(40_000, 50, 1, author=True)
 _CUT: Final = Size(30_000, 50, 1, author=True)  # other training images play the author's test set
 
-MISTAKES: Final[tuple[Mistake, ...]] = (
+MISTAKES: Final[tuple[Remake, ...]] = (
     *_of(
         "model_s",
         Size(40_000, 30, 1, author=True),
@@ -98,7 +98,7 @@ def order() -> list[tuple[str, str]]:
     return [(one.system, one.name) for one in MISTAKES]
 
 
-def chosen(system: str | None, names: Sequence[str] | None = None) -> list[Mistake]:
+def chosen(system: str | None, names: Sequence[str] | None = None) -> list[Remake]:
     """Return the mistakes of a system (None: of all), those of these names in their order, or all. Raises: RunError for one that there is not."""
     if system is not None and system not in known():
         raise RunError(f"there is no system '{system}' with mistakes: {did_you_mean(system, known())}")
@@ -128,7 +128,7 @@ def run(
     return tuple(made)
 
 
-def make(mistake: Mistake, size: Size, say: Callable[[str], None] = lambda sentence: None) -> MistakeShown:
+def make(mistake: Remake, size: Size, say: Callable[[str], None] = lambda sentence: None) -> MistakeShown:
     """Make one mistake at a size."""
     trial = Trial(size, say)
     found = mistake.make(trial)
