@@ -255,9 +255,9 @@ def test_pages_of_all_systems_lie_in_a_folder_and_are_named(place: Path, monkeyp
 def test_what_has_not_run_stands_in_one_line_and_empty_columns_are_left_out(tmp_path: Path) -> None:
     system = replays.system("backprop")
     found = judged(replayed(system, "small", places(system, small=True), []))
-    assert replay_text.tally(found) == "Of 12 decisions of the author at the small budget: 1 cannot tell and 11 not run yet."
+    assert replay_text.tally(found) == "Of 12 decisions of the author at the small budget: 1 cannot tell and 11 not judged yet."
     assert replay_text.waiting(found).startswith(
-        "not run yet: 12 decisions (each row needs two seeds): mlp: activation, layers, augmentation; cnn: activation,"
+        "not judged yet: 12 decisions (each row needs two seeds): mlp: activation, layers, augmentation; cnn: activation,"
     )
     assert [one.decision.step for one in replay_text.judged(found)] == ["epochs"]
     table = replay_text.table(found, "mlp")

@@ -14,12 +14,13 @@ import pytest
 
 from rung import notebooks, replays
 from rung.errors import RecipeError
+from rung.explain.architecture import LayerRow
 from rung.reports import notebook_backpropagation as shown
 from rung.reports import notebook_demonstration, notebook_replay
 from rung.reports.notebook_cells import Cell, escaped
 from rung.study.decisions import judged
 from rung.study.question import questions_of
-from rung.study.replay import AtSmall, Replay, RunRecord, replayed
+from rung.study.replay import AtSmall, Replay, Row, RunRecord, replayed
 from rung.study.system import System
 from rung.study.system_rows import Place, places
 from tests.reports.conftest import LAYERS
@@ -201,7 +202,7 @@ def test_an_opened_test_part_has_a_column(small_system: Callable[[str], System])
     rows = tuple(replace(row, runs=opened) if row is start else row for row in found.rows)
     text = text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
     assert "| accuracy, test | reported: accuracy, test |" in text
-    assert "| 50.0\u202f% (50.0 to 50.0) | 71.50\u202f% |" in text
+    assert "| 50.0\u202f% | 71.50\u202f% |" in text  # seeds that agree to the last image show no spread, which is no interval of width 0
     assert "| sealed |" in text
 
 
@@ -211,13 +212,58 @@ def test_scores_of_categories_stand_beside_those_of_classes(small_system: Callab
     scored = tuple(replace(run, scores={"validation": {**run.scores["validation"], "categories.macro_f1": value(0.75)}}) for run in start.runs)
     rows = tuple(replace(row, runs=scored) if row is start else row for row in found.rows)
     assert "The same answers by categories" not in text_of(notebook_replay.cells(found, no_layers))
-    assert "macro F1 75.0\u202f% (75.0 to 75.0)." in text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
+    assert "macro F1 75.0\u202f%." in text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
 
 
 def test_what_has_not_run_is_said_with_its_command(small_system: Callable[[str], System]) -> None:
     text = text_of(notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.6, "[8]": 0.7}), no_layers))
     assert "Not run yet: “\\[16\\]” (3 seeds) and “\\[32\\]” (3 seeds). `rung replay made --minutes 60`" in text
-    assert "**Not run.** Two seeds of each are needed" in text
+    assert "**Not judged yet.** Two seeds of each are needed" in text
+
+
+def test_the_networks_of_a_step_are_drawn_where_they_differ_and_each_once(small_system: Callable[[str], System]) -> None:
+    rows = "rows = [['net', 'width', 'start'], ['net', 'width', '[8]'], ['net', 'width', '[16]']]\n"
+    question = f"[[question]]\ntitle = 'x'\nsteps = [['net', 'width']]\nshow = ['network']\n{rows}"
+
+    def by_width(row: Row) -> Sequence[LayerRow]:
+        return [replace(LAYERS[0], output=(1, 9, 9)), *LAYERS[1:]] if row.candidate == "[8]" else LAYERS
+
+    found = replay_of(small_system(question), {})
+    cells = notebook_replay.cells(found, by_width)
+    drawn = data_of(cells)["networks"]["net, width"]
+    assert [one["name"] for one in drawn] == ["start ([32, 64]), [16], [32]", "[8]"]
+    assert drawn[1]["layers"][0] == {"kind": "input", "output": [1, 9, 9]}
+    assert text_of(cells).count("why it is built so") == 2
+    assert "The network of “\\[16\\]” is that of “start (\\[32, 64\\])”." in text_of(cells)
+    assert data_of(notebook_replay.cells(found, no_layers))["networks"] == {}
+
+
+def test_rows_of_two_ladders_are_told_apart() -> None:
+    system = replays.system("backprop")
+    text = text_of(notebook_replay.cells(judged(replayed(system, "small", places(system, True), [])), no_layers))
+    assert "| start (relu) (carried on) | mlp: activation |" in text
+    assert "Not run yet: “mlp” (3 seeds) and “cnn” (3 seeds)." in text
+
+
+def test_what_learnt_and_does_not_show_it_is_not_said_to_have_learnt_nothing(small_system: Callable[[str], System]) -> None:
+    found = replay_of(small_system(QUESTION), {"start": 0.5, "[8]": 0.01})
+    learnt = {**found.row("net", "width", "[8]").runs[0].curves, "train_accuracy": (0.4, 0.9)}
+    rows = tuple(replace(row, runs=tuple(replace(run, curves=learnt) for run in row.runs)) if row.candidate == "[8]" else row for row in found.rows)
+    text = text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
+    assert re.search(
+        r"“\\\[8\\\]” answers [\d.]+\u202f% of validation rightly, as guessing does, but 90\.0\u202f% of the training images of its last epoch", text
+    )
+    assert "did not learn" not in text
+
+
+def test_a_wide_gap_is_called_what_it_is(small_system: Callable[[str], System]) -> None:
+    found = replay_of(small_system(QUESTION), {"start": 0.5})
+    start = found.row("net", "width")
+    apart = tuple(replace(run, scores={**run.scores, "train": {"accuracy": value(1.0)}}) for run in start.runs)
+    rows = tuple(replace(row, runs=apart) if row is start else row for row in found.rows)
+    wide = "much of what is known of the training images does not hold for new ones."
+    assert wide in text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
+    assert wide not in text_of(notebook_replay.cells(replay_of(small_system(QUESTION), {"start": 0.5}), no_layers))
 
 
 def test_differences_are_put_onto_the_score_of_the_same_seeds(small_system: Callable[[str], System]) -> None:

@@ -15,7 +15,7 @@ from rung.recipe import Recipe, change
 from rung.reports import tables
 from rung.reports.notebook_cells import Cell, bullets, code, escaped, packed, table_text, words
 from rung.reports.notebook_network import drawn, layer_rows, reasons
-from rung.reports.replay_text import Told, kept_name
+from rung.reports.replay_text import Told, kept_name, verdict
 from rung.study.amounts import range_text, signed_text
 from rung.study.plan import START
 from rung.study.replay import Estimate, Replay, Row, RunRecord, row_name
@@ -31,6 +31,7 @@ Matrix = npt.NDArray[np.int64]
 
 _LEVEL: Final = 0.95
 _NAMED: Final = 3
+_FAR: Final = 0.1  # between train and validation accuracy
 _AGAIN: Final = (
     "`rung replay {} --mistakes` makes each again that has a replay of its own, and shows the wrong number, the right one, and what rung says. "
     "Figures are means over seeds, in brackets the lowest and the highest of the seeds."
@@ -80,8 +81,19 @@ def curves_of(run: RunRecord) -> dict[str, list[float | None]]:
     }
 
 
-def network(row: Row, layers: Layers) -> Iterator[Cell]:
-    """Yield why a row's network is built so, its picture and its layers."""
+def networks(rows: Sequence[Row], layers: Layers, names: Sequence[str]) -> Iterator[Cell]:
+    """Yield why each row's network is built so, its picture and its layers; of one that is there already only whose it is. names: of the rows."""
+    before: list[Sequence[LayerRow]] = []
+    for row, name in zip(rows, names, strict=True):
+        found = layers(row)
+        if found and found in before:
+            yield words(f"The network of {escaped(quoted(name))} is that of {escaped(quoted(names[before.index(found)]))}.")
+        else:
+            yield from _network(row, layers)
+        before.append(found)
+
+
+def _network(row: Row, layers: Layers) -> Iterator[Cell]:
     found = layers(row)
     if not found:
         return
@@ -89,6 +101,20 @@ def network(row: Row, layers: Layers) -> Iterator[Cell]:
     yield words(f"### {escaped(_title(row))}: the network, and why it is built so", f"{_whole_name(row)} {count(total)} parameters.", bullets(reasons(found)))
     yield code(then=f'draw_network(DATA["rows"][{key_of(row)!r}]["layers"])')
     yield words(table_text(("layer", "what", "output", "parameters"), layer_rows(found), ("parameters",)))
+
+
+def networks_apart(rows: Sequence[Row], layers: Layers) -> list[dict[str, Any]]:
+    """Return what is drawn of the networks of a step, those that look alike as one; nothing where all do."""
+    found: list[tuple[list[str], list[dict[str, object]]]] = []
+    for row in rows:
+        picture = drawn(layers(row))
+        same = next((names for names, other in found if other == picture), None)
+        if same is None:
+            found.append(([visible(row.label)], picture))
+        else:
+            same.append(visible(row.label))
+    several = len(found) > 1 and all(picture for _, picture in found)
+    return [{"name": ", ".join(names), "layers": picture} for names, picture in found] if several else []
 
 
 def settings(row: Row) -> Cell:
@@ -129,11 +155,12 @@ def _course(row: Row) -> list[str]:
         each = listing([f"epoch {epoch} (seed {seed})" for seed, epoch in onsets])
         said.append(f"Over-fit from {each}: from there the validation loss rises while the training loss goes on falling.")
     else:
-        said.append("No over-fitting can be told from the curves: the validation loss does not rise while the training loss falls, beyond its own noise.")
+        said.append("The validation loss does not rise, beyond its own noise, while the training loss falls: by this sign no over-fitting can be told.")
     gap = row.gap()
     if gap is not None:
         between = "" if gap.low is None or gap.high is None else f" (95{PERCENT} interval over seeds {range_text(gap.low, gap.high, True)})"
-        said.append(f"Accuracy on train minus validation, both in evaluation mode: {signed_text(gap.mean, True)} points{between}.")
+        heart = " The other sign, this distance, is there: much of what is known of the training images does not hold for new ones." if gap.mean > _FAR else ""
+        said.append(f"Accuracy on train minus validation, both in evaluation mode: {signed_text(gap.mean, True)} points{between}.{heart}")
     stopped = list(dict.fromkeys(run.stopped for run in runs if run.stopped))
     return [*said, *([f"Why it ended: {listing(stopped)}."] if stopped else [])]
 
@@ -259,7 +286,7 @@ def by_seed(row: Row) -> dict[int, float]:
 
 def decisions(replay: Replay) -> Cell:
     """Return every decision of the author with what it is worth."""
-    rows = [(one.decision.ladder, one.decision.step, kept_name(replay, one), one.verdict, one.sentence) for one in replay.judgements]
+    rows = [(one.decision.ladder, one.decision.step, kept_name(replay, one), verdict(one), one.sentence) for one in replay.judgements]
     return words("### Every decision", table_text(("ladder", "step", "carried on", "verdict", "why"), rows))
 
 

@@ -19,7 +19,7 @@ def unpacked(text: str) -> np.ndarray:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
 
 
-def draw_network(layers: list[dict]) -> None:
+def draw_network(layers: list[dict], title: str = "") -> None:
     """Draw each layer as a box: as tall as its maps are (compressed), as wide as their number (compressed)."""
     colours = {"input": "#a3a9b0", "convolution": "#3f7cb8", "dense": "#4f9d54", "normalisation": "#8b68bd", "activation": "#f0a533"}
     colours |= {"pooling": "#cf4a54", "dropout": "#59606b", "flatten": "#a9825f", "attention": "#d873ac", "other": "#8c8c8c"}
@@ -41,6 +41,7 @@ def draw_network(layers: list[dict]) -> None:
     axes.set(xlim=(-0.1, max(at, 6)), ylim=(-0.75, 0.6))
     axes.axis("off")
     axes.legend(ncols=9, fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.12))
+    axes.set_title(title, loc="left", fontsize=10, pad=22)
     plt.show()
 
 

@@ -15,7 +15,7 @@ from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped,
 from rung.study.amounts import signed_text
 from rung.study.changes import changed_text
 from rung.study.question import Question, questions_of
-from rung.study.replay import Judgement, Replay, Row
+from rung.study.replay import Judgement, Replay, Row, row_name
 from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
 
 _DRAWING: Final = (
@@ -23,6 +23,7 @@ _DRAWING: Final = (
 )  # fmt: skip
 _REPORTED: Final = {"accuracy": "reported: accuracy, test", "macro_f1": "reported: macro F1, test"}
 _AFTER: Final = ("classes", "groups")  # blocks that look closer at a row, once the comparisons have said which one it is
+_LEARNT: Final = 2  # times what guessing gives, in training
 _AXIS: Final = "accuracy on validation (%)"
 
 
@@ -92,6 +93,7 @@ def _data(replay: Replay, questions: Sequence[Question], layers: Layers) -> dict
     rows = dict.fromkeys(name for question in questions for name in question.rows)
     return {
         "steps": {_step_key(*step): [_candidate(replay, row) for row in _rows(replay, *step)] for step in steps},
+        "networks": {_step_key(*step): found for step in steps if (found := blocks.networks_apart(_rows(replay, *step), layers))},
         "rows": {key_of(row): blocks.row_data(row, layers) for name in rows if (row := replay.row(*name))},
     }
 
@@ -121,7 +123,8 @@ def _kept(rows: Sequence[Row]) -> Row:
 
 def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
     """Return what is drawn of a row: its scores in percent, its difference to what the author carried on put onto that one's score, its mean curves."""
-    mine, kept = blocks.by_seed(row), blocks.by_seed(_kept(_rows(replay, row.ladder, row.step)))
+    rows = _rows(replay, row.ladder, row.step)
+    mine, kept = blocks.by_seed(row), blocks.by_seed(_kept(rows))
     judgement = _judgement(replay, row.ladder, row.step)
     found = next((one for one in judgement.differences if one.name == row.candidate), None) if judgement else None
     base = float(np.mean([kept[seed] for seed in mine if seed in kept])) if found else 0.0  # the difference is of the seeds that both have
@@ -135,7 +138,7 @@ def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
         "values": [float(f"{100 * value:.6g}") for value in mine.values()],
         "low": None if low is None else float(f"{max(low, 0.0):.6g}"),
         "high": None if high is None else float(f"{min(high, 100.0):.6g}"),
-        "curves": _mean(logs),
+        "curves": _mean(logs) if row is next(one for one in rows if one.place.identity == row.place.identity) else {},  # one training is drawn once
     }
 
 
@@ -161,7 +164,7 @@ def _question(replay: Replay, number: int, question: Question, layers: Layers, t
         elif block not in _AFTER:
             yield from _block(replay, question, block, rows, layers)
     for ladder, step in question.steps:
-        yield from _comparison(replay, ladder, step, called)
+        yield from _comparison(replay, ladder, step, layers, called)
     for block in question.show:
         if block in _AFTER:
             yield from _block(replay, question, block, rows, layers)
@@ -172,10 +175,10 @@ def _block(replay: Replay, question: Question, block: str, rows: Sequence[Row], 
         yield from notebook_demonstration.cells()
     elif block in _WHOLE:
         yield _WHOLE[block](replay)
+    elif block == "network":
+        yield from blocks.networks(rows, layers, _told_apart(rows))
     for row in rows:
-        if block == "network":
-            yield from blocks.network(row, layers)
-        elif block == "settings":
+        if block == "settings":
             yield blocks.settings(row)
         elif block == "curves":
             yield from blocks.trainings(row)
@@ -185,8 +188,8 @@ def _block(replay: Replay, question: Question, block: str, rows: Sequence[Row], 
             yield from blocks.groups(row, question.groups)
 
 
-def _comparison(replay: Replay, ladder: str, step: str, called: str) -> Iterator[Cell]:
-    """Yield one comparison: what was changed and why, its table, the answer, scores and curves."""
+def _comparison(replay: Replay, ladder: str, step: str, layers: Layers, called: str) -> Iterator[Cell]:
+    """Yield one comparison: what was changed and why, its table, the answer, its networks where they differ, scores and curves."""
     rows = _rows(replay, ladder, step)
     why = replay.system.step(ladder, step).why if step in [one.name for one in replay.system.plans[ladder].steps] else ""
     ran = any(row.scored for row in rows)
@@ -196,6 +199,8 @@ def _comparison(replay: Replay, ladder: str, step: str, called: str) -> Iterator
         _table(replay, rows),
         *_answer(replay, ladder, step, rows, called),
     )
+    if blocks.networks_apart(rows, layers):
+        yield code(then=f'for one in DATA["networks"][{_step_key(ladder, step)!r}]:\n    draw_network(one["layers"], one["name"])')
     if ran:
         at, base = f'DATA["steps"][{_step_key(ladder, step)!r}]', visible(_kept(rows).label)
         yield code(then=f"print_candidates({at}, {base!r})\ndraw_candidates({at}, {_AXIS!r}, {base!r})\ndraw_traces({at})")
@@ -216,14 +221,13 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
     ]
     reported = [_REPORTED[metric] for metric in metrics]
     tested = ["accuracy, test"] if any(row.score("test") for row in rows) else []
-    start = blocks.recipe_of(rows[0])
-    lines = []
+    several, lines = len({row.ladder for row in rows}) > 1, []
     for row in rows:
         gap, macro = row.gap(), row.score("validation", "macro_f1")
         lines.append(
             [
                 f"{row.label}{f' ({_word(replay, row)})' if row.keep else ''}",
-                row.step if steps else changed_text(start, blocks.recipe_of(row), {**rows[0].place.settings, **row.place.settings}) or "–",
+                _changed(rows[0], row) if not steps else f"{row.ladder}: {row.step}" if several else row.step,
                 "–" if row.parameters is None else count(row.parameters),
                 f"{len(row.scored)} of {len(row.place.seeds)}" if row.missing else str(len(row.scored)),
                 estimate_text(row.score()) if row.scored or not row.runs else "diverged",
@@ -237,6 +241,10 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
     return table_text([*headings, *tested, *reported], lines, [*headings[2:], *tested, *reported])
 
 
+def _changed(start: Row, row: Row) -> str:
+    return changed_text(blocks.recipe_of(start), blocks.recipe_of(row), {**start.place.settings, **row.place.settings}) or "–"
+
+
 def _reported(row: Row, metric: str) -> str:
     value = texts.points(row.reported, metric)
     return f"{value}{PERCENT if metric == 'accuracy' else ''}" if value else "–"
@@ -248,7 +256,7 @@ def _answer(replay: Replay, ladder: str, step: str, rows: Sequence[Row], called:
     if judgement is not None:
         reason = replay.said(judgement)
         said = f" What the author said: {escaped(reason)}." if reason else ""
-        yield f"**{judgement.verdict.capitalize()}.** {escaped(judgement.sentence)}{said}"
+        yield f"**{texts.verdict(judgement).capitalize()}.** {escaped(judgement.sentence)}{said}"
     sentences = [*_order(rows), *_first_epoch(rows), *_unlearned(rows), *_same(rows), *_notes(replay, rows), *_not_run(called, rows)]
     if sentences:
         yield bullets(sentences)
@@ -282,8 +290,19 @@ def _unlearned(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         score, classes = row.score(), next((len(run.classes) for run in row.scored if run.classes), 0)
         if score is not None and classes and score.mean < 1.2 / classes:
-            among = plural(classes, "class", "classes")
-            yield f"{quoted(row.label)} did not learn: {percent(score.mean)} on validation is what guessing among {among} gives."
+            yield f"{quoted(row.label)} {_why_unlearned(row, score.mean, classes)}"
+
+
+def _why_unlearned(row: Row, score: float, classes: int) -> str:
+    """Say that a row is no better than guessing; of one that was in training, that it learnt."""
+    ends = [run.curves["train_accuracy"][-1] for run in row.scored if run.curves.get("train_accuracy")]
+    seen = float(np.mean(ends)) if ends else 0.0
+    if seen > _LEARNT / classes:
+        return (
+            f"answers {percent(score)} of validation rightly, as guessing does, but {percent(seen)} of the training images of its last epoch: it learnt, and "
+            "evaluation does not show it. Look at what differs there, as the averages of batch norm do until they settle."
+        )
+    return f"did not learn: {percent(score)} on validation is what guessing among {plural(classes, 'class', 'classes')} gives."
 
 
 def _same(rows: Sequence[Row]) -> Iterator[str]:
@@ -307,10 +326,15 @@ def _notes(replay: Replay, rows: Sequence[Row]) -> Iterator[str]:
 
 def _not_run(called: str, rows: Sequence[Row]) -> Iterator[str]:
     """Yield which rows have not run, with the command that runs them."""
-    waiting = [row for row in rows if row.missing]
-    if waiting:
-        each = listing([f"{quoted(row.label)} ({plural(len(row.missing), 'seed')})" for row in waiting])
+    if any(row.missing for row in rows):
+        each = listing([f"{quoted(name)} ({plural(len(row.missing), 'seed')})" for row, name in zip(rows, _told_apart(rows), strict=True) if row.missing])
         yield f"Not run yet: {each}. `rung replay {called} --minutes 60` trains what is missing, for an hour; given again it goes on."
+
+
+def _told_apart(rows: Sequence[Row]) -> list[str]:
+    """Name each row by its candidate, or where others are called so too by its step, by its ladder, or by all three."""
+    ways = ([row.label for row in rows], [row.step for row in rows], [row.ladder for row in rows], [row_name(row.name) for row in rows])
+    return [next((way[at] for way in ways if way.count(way[at]) == 1), ways[-1][at]) for at in range(len(rows))]
 
 
 def _all_rows(replay: Replay) -> Cell:

@@ -16,7 +16,7 @@ from rung.study.replay import Estimate, Judgement, Replay, Row, hours_text, row_
 from rung.study.system import Mistake, Reported
 from rung.words import count, duration, listing, plural, quoted
 
-VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not run")
+VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not judged yet")
 REPORTED: Final = "reported: test (%)"
 KEPT: Final = "carried on"
 NOT_RUN: Final = "not run"
@@ -141,12 +141,17 @@ def progress(replay: Replay, command: str) -> str:
 
 def tally(replay: Replay) -> str:
     """Say how many decisions of the author came to which verdict."""
-    found = [one.verdict for one in replay.judgements if one.decision.by == "author"]
-    if found and set(found) == {"not run"}:
+    found = [verdict(one) for one in replay.judgements if one.decision.by == "author"]
+    if found and set(found) == {"not judged yet"}:
         return f"No decision of the author is judged yet: the rows of all {len(found)} have fewer than two seeds."
-    each = listing([f"{found.count(verdict)} {verdict}{' yet' if verdict == 'not run' else ''}" for verdict in VERDICTS if verdict in found])
+    each = listing([f"{found.count(word)} {word}" for word in VERDICTS if word in found])
     at = " at the small budget" if replay.budget == "small" else ""
     return f"Of {plural(len(found), 'decision')} of the author{at}: {each}." if found else "No decision of the author is there to be judged."
+
+
+def verdict(one: Judgement) -> str:
+    """Return a verdict as it is shown: rows with fewer than two seeds may have run, so "not run" would say too much."""
+    return "not judged yet" if one.verdict == "not run" else one.verdict
 
 
 def judged(replay: Replay) -> list[Judgement]:
@@ -161,7 +166,7 @@ def waiting(replay: Replay) -> str:
         if one.verdict == "not run":
             of.setdefault(one.decision.ladder, []).append(one.decision.step)
     names = "; ".join(f"{ladder}: {', '.join(steps)}" for ladder, steps in of.items())
-    return f"not run yet: {plural(sum(map(len, of.values())), 'decision')} (each row needs two seeds): {names}" if of else ""
+    return f"not judged yet: {plural(sum(map(len, of.values())), 'decision')} (each row needs two seeds): {names}" if of else ""
 
 
 def decision(replay: Replay, one: Judgement) -> str:

@@ -164,6 +164,8 @@ def _estimate(values: Sequence[float], share: bool) -> Estimate | None:
     if not values:
         return None
     found = t_interval(np.array(values), LEVEL, *((0.0, 1.0) if share else ()))
+    if found.low == found.high:  # a few seeds with the same figure by chance: no spread was seen, which is no interval of width 0
+        return Estimate(float(np.mean(values)), None, None, len(values))
     return Estimate(float(np.mean(values)), found.low, found.high, len(values))
 
 
