@@ -172,6 +172,7 @@ def test_the_answer_is_made_of_these_numbers(small_system: Callable[[str], Syste
     assert re.search(r"\| `train.optimizer` \| \w+ \|", asked)
     assert re.search(r"\| `train.learning_rate` \| 0\.\d+ \|", asked)
     assert "| `train.early_stopping` | " in asked
+    assert "| `network.filters` | 32, 64 |" in asked, "also where it is the default"
     assert "## What was measured to be better".replace("## ", "### ") in text
     assert "Over-fit from epoch 9 (seed 0)" in text
     assert "Furry (cat, dog):" in text

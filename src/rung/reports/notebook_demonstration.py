@@ -51,7 +51,8 @@ for rate in (0.01, 0.5, 20.0):
 
 _ZEROS: Final = """
 weights = start_weights([6, 12, 8, 3], scale=0.0)
-print("largest gradient of each weight matrix that begins at 0:", [float(np.abs(layer[0]).max()) for layer in backward(weights, images, labels, "tanh")])
+largest = [float(np.abs(layer[0]).max()) for layer in backward(weights, images, labels, "tanh")]
+print("largest gradient of each weight matrix that begins at 0:", largest)
 """
 
 
@@ -63,7 +64,9 @@ def cells() -> list[Cell]:
         words(
             "**The part of the activation.** Line 3 multiplies by a slope at each layer. That of the sigmoid is 0.25 at most, so in nine layers little "
             "comes back to the first; "
-            "tanh has slope 1 at 0; ReLU passes the error on whole where a unit is on, and stops it where it is off."
+            "tanh has slope 1 at 0; ReLU passes the error on whole where a unit is on, and stops it where it is off. Look at how the numbers of a row change "
+            "from first to last: those of ReLU stay alike. They are all small because at these first weights half of its units are off in every layer; He's "
+            "first weights are larger by the root of 2 to make up for that."
         ),
         code(then=_SHRINK),
         words("**The learning rate.** Nine updates by line 4 with three rates: too small is slow, too large leaps over the valley and does not converge."),

@@ -210,13 +210,15 @@ def print_candidates(candidates: list[dict], base: str = "start") -> None:
 
 
 def print_seeds(matrices: list[np.ndarray], classes: list[str], seeds: list[int]) -> None:
-    """Print the accuracy of each seed, then precision, recall and F1 of each class, the mean over seeds and their range."""
+    """Print the accuracy of each seed, then precision, recall and F1 of each class, the mean over seeds and, of several, their range."""
     accuracies = [100 * np.trace(matrix) / matrix.sum() for matrix in matrices]
     print("accuracy:", ", ".join(f"{value:.2f} % (seed {seed})" for seed, value in zip(seeds, accuracies, strict=True)), f"mean {np.mean(accuracies):.2f} %")
     scores = 100 * np.array([class_scores(matrix) for matrix in matrices])
     wide = max(10, *map(len, classes))
-    print(f"{'':{wide}}  precision  recall      F1  F1, lowest and highest seed")
+    several = len(matrices) > 1
+    print(f"{'':{wide}}  precision  recall      F1{'  F1, lowest and highest seed' if several else ''}")
     for k in np.argsort(scores[:, 2].mean(axis=0), kind="stable"):
         precision, recall, f1 = scores[:, :, k].mean(axis=0)
-        print(f"{classes[k]:{wide}}  {precision:9.1f}  {recall:6.1f}  {f1:6.1f}  {scores[:, 2, k].min():.1f} to {scores[:, 2, k].max():.1f}")
+        between = f"  {scores[:, 2, k].min():.1f} to {scores[:, 2, k].max():.1f}" if several else ""
+        print(f"{classes[k]:{wide}}  {precision:9.1f}  {recall:6.1f}  {f1:6.1f}{between}")
     print(f"{'mean':{wide}}  {scores[:, 0].mean():9.1f}  {scores[:, 1].mean():6.1f}  {scores[:, 2].mean():6.1f}")

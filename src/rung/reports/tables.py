@@ -223,7 +223,8 @@ class Setting:
 
 _ALWAYS: Final = ("seed", "data.sources", "network.kind")
 _TRAINING: Final = ("optimizer", "learning_rate", "momentum", "loss", "batch_size", "epochs", "schedule", "early_stopping", "monitor")
-_NETWORK: Final = ("activation", "dense_activation", "initialisation")
+_BLOCKS: Final = ("filters", "convolutions", "kernel_size", "padding", "pool", "batch_norm", "block_dropout")
+_NETWORK: Final = (*_BLOCKS, "dense", "dense_dropout", "activation", "dense_activation", "initialisation")
 ASKED: Final = (*(f"train.{name}" for name in _TRAINING), *(f"network.{name}" for name in _NETWORK))  # hyper-parameters that a sheet asks for
 
 
