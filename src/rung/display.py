@@ -384,6 +384,7 @@ def replay(found: Replay, command: str) -> None:
         lines([f"- {one.verdict}: {texts.decision(found, one)}", f"  {one.sentence}"])
     if waiting := texts.waiting(found):
         lines([f"- {waiting}"])
+    lines([f"- {stage.sentence}" for stage in found.gains])
     lines(["", *(f"mistake: {one.mistake.name}: {one.text} {one.mistake.lesson}" for one in texts.mistakes(found, {}))])
     lines([*found.told, texts.progress(found, command)])
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rung import replays
+from rung.reports import replay_page
 from rung.study.decisions import judged
 from rung.study.replay import Budget, Judgement, Replay, RunRecord, replayed
 from rung.study.system import System, read_system
@@ -268,6 +269,29 @@ def test_a_stage_after_a_training_that_diverged_diverged_with_it(system: System)
     assert stage.missing == (0, 2)
     assert stage.seconds is None
     assert found.row("base", "filters", "8-16").failed == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "budget", "says"),
+    [
+        (0.96, "whole", "“stage 2” is better than “batch, start (64)”, from whose kept weights it begins, by 6.00 points ("),
+        (0.4, "small", "At the small budget: “stage 2” is worse than “batch, start (64)”, from whose kept weights it begins, by 50.00 points ("),
+        (0.902, "whole", "“stage 2” cannot be told from “batch, start (64)”, from whose kept weights it begins: the difference is 0.20 points (−"),
+        (None, "whole", ""),
+    ],
+)
+def test_a_stage_is_compared_with_what_it_begins_from(system: System, stage: float | None, budget: Budget, says: str) -> None:
+    usual = by_candidate(0.7, 0.9)
+    found = ran(system, lambda place, seed: (stage and stage + 0.004 * (seed - 1)) if place.after else usual(place, seed), budget)
+    assert [one.sentence[: len(says)] for one in found.gains] == ([says] if says else [])
+    assert [one["stage"] for one in found.to_json()["stages"]] == (["stage 2"] if says else [])
+    assert says in replay_page.render(found).replace("\u202f", " ").replace("&#39;", "'")
+
+
+def test_a_stage_of_one_seed_is_compared_with_nothing(system: System) -> None:
+    (found,) = ran(system, lambda place, seed: None if place.after and seed else 0.9).gains
+    assert found.difference is None
+    assert found.sentence == "“stage 2” cannot be compared with “batch, start (64)”, from whose kept weights it begins: two seeds in common are needed."
 
 
 def test_verdicts_are_provisional_until_all_has_run_with_the_seeds_of_the_system(system: System) -> None:

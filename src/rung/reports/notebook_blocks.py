@@ -285,9 +285,13 @@ def by_seed(row: Row) -> dict[int, float]:
 
 
 def decisions(replay: Replay) -> Cell:
-    """Return every decision of the author with what it is worth."""
+    """Return every decision of the author with what it is worth, and each stage against what it begins from."""
     rows = [(one.decision.ladder, one.decision.step, kept_name(replay, one), verdict(one), one.sentence) for one in replay.judgements]
-    return words("### Every decision", table_text(("ladder", "step", "carried on", "verdict", "why"), rows))
+    return words(
+        "### Every decision",
+        table_text(("ladder", "step", "carried on", "verdict", "why"), rows),
+        bullets([one.sentence for one in replay.gains]),
+    )
 
 
 def mistakes_told(told: Sequence[Told], called: str) -> Cell:

@@ -46,6 +46,7 @@ def view(replay: Replay, shown: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         ],
         "ladders": [_ladder(replay, ladder.name, ladder.title) for ladder in system.ladders],
         "decisions": [_decision(replay, one) for one in texts.judged(replay)],
+        "gains": replay.gains,
         "mistakes": texts.mistakes(replay, shown),
     }
 

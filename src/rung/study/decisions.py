@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ from rung.study.amounts import size_text
 from rung.study.measured import Floats, Measured
 from rung.study.plan import START
 from rung.study.referee import Difference, compared, described, pooled
-from rung.study.replay import Answers, Judgement, Replay, Row, Verdict
+from rung.study.replay import Answers, Gain, Judgement, Replay, Row, Verdict
 from rung.study.steady import at_chance, unstable
 from rung.study.system import Decision, Reported, kept_of
 from rung.study.system_rows import places
@@ -29,11 +29,34 @@ _PROVISIONAL: Final = (
 
 
 def judged(replay: Replay) -> Replay:
-    """Return the replay with a judgement of each decision of its system."""
+    """Return the replay with a judgement of each decision of its system, and with what its stages are worth."""
     error = ERROR / max(1, len(replay.system.decisions))
     found = tuple(_judgement(replay, decision, error) for decision in replay.system.decisions)
+    gains = tuple(_gains(replay))
     open_yet = found and replay.provisional and any(row.runs for row in replay.rows)
-    return replace(replay, judgements=found, told=(*replay.told, *((_PROVISIONAL,) if open_yet else ())))
+    return replace(replay, judgements=found, gains=gains, told=(*replay.told, *((_PROVISIONAL,) if open_yet else ())))
+
+
+def _gains(replay: Replay) -> Iterator[Gain]:
+    """Yield what each stage that ran is worth beside the row whose kept weights it begins from; all stages of a system share an error of 5 % of their own."""
+    rows = [(row, replay.row(*row.place.after.name)) for row in replay.rows if row.place.after]
+    for stage, before in rows:
+        if stage.scored:
+            named = replace(stage, place=replace(stage.place, candidate=f"{stage.step} after {before.candidate}"))  # both may be called "start"
+            found = _differences(before, [named], _beside_them(replay, before, [stage]), ERROR / len(rows))
+            said = _gain_sentence(stage, before, found[0] if found else None)
+            yield Gain(stage.ladder, stage.step, found[0] if found else None, f"At the small budget: {said}" if replay.budget == "small" else said)
+
+
+def _gain_sentence(stage: Row, before: Row, found: Difference | None) -> str:
+    other = before.step if before.place.after else f"{before.step}, {before.label}"
+    name, begins = quoted(stage.step), f"{quoted(other)}, from whose kept weights it begins"
+    if found is None:
+        return f"{name} cannot be compared with {begins}: two seeds in common are needed."
+    if found.low > 0 or found.high < 0:
+        away = found if found.low > 0 else replace(found, estimate=-found.estimate, low=-found.high, high=-found.low)
+        return f"{name} is {'better' if found.low > 0 else 'worse'} than {begins}, by {described(away, True)}."
+    return f"{name} cannot be told from {begins}: the difference is {described(found, True)}."
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,16 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """What a stage is worth. difference: the stage minus the row whose kept weights it begins from, None without two seeds in common; sentence: in words."""
+
+    ladder: str
+    stage: str
+    difference: Difference | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class AtSmall:
     """How many trainings are there at the small budget, and of how many; command: that shows them."""
 
@@ -213,6 +223,7 @@ class Replay:
     budget: Budget
     rows: tuple[Row, ...]
     judgements: tuple[Judgement, ...] = ()
+    gains: tuple[Gain, ...] = ()
     told: tuple[str, ...] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
     at_small: AtSmall | None = None
@@ -278,6 +289,7 @@ class Replay:
             "at_small": self.at_small and asdict(self.at_small),
             "rows": [_row_json(row) for row in self.shown],
             "decisions": [_judgement_json(one, self.said(one)) for one in self.judgements],
+            "stages": [asdict(one) for one in self.gains],
             "told": list(self.told),
         }
 
