@@ -216,7 +216,7 @@ def test_the_command_shows_and_refuses(place: Path, monkeypatch: pytest.MonkeyPa
     command = caller(monkeypatch, capsys)
     said = command("replay", place / "tiny", "--small", "--seeds", "1", "--out", place / "runs")
     assert said.code == 0
-    tally = "No decision of the author is judged yet: the rows of all 2 have fewer than two seeds."
+    tally = "No decision of the author is judged yet: each of 2 needs two seeds of all its rows."
     for words in ("the ladder", "same network as filters: 8-16", tally, "All 5 trainings are there."):
         assert words in said.out
     assert "92.3" not in said.out

@@ -143,7 +143,7 @@ def tally(replay: Replay) -> str:
     """Say how many decisions of the author came to which verdict."""
     found = [verdict(one) for one in replay.judgements if one.decision.by == "author"]
     if found and set(found) == {"not judged yet"}:
-        return f"No decision of the author is judged yet: the rows of all {len(found)} have fewer than two seeds."
+        return f"No decision of the author is judged yet: each of {len(found)} needs two seeds of all its rows."
     each = listing([f"{found.count(word)} {word}" for word in VERDICTS if word in found])
     at = " at the small budget" if replay.budget == "small" else ""
     return f"Of {plural(len(found), 'decision')} of the author{at}: {each}." if found else "No decision of the author is there to be judged."
