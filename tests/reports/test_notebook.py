@@ -17,6 +17,7 @@ from rung.evaluate.predictions import Predictions
 from rung.reports import notebook_cells, notebook_ladder, notebook_run
 from rung.reports.inputs import ReportInput
 from rung.reports.notebook_cells import Cell, escaped, fence, packed, table_text
+from rung.reports.notebook_curves import mean_curves
 from rung.reports.notebook_network import reasons
 from tests.reports.conftest import LAYERS, MakeReport
 from tests.reports.test_ladder_page import CASES, rows
@@ -82,10 +83,10 @@ def data_of(cells: Sequence[Cell]) -> Any:
 
 
 def test_curves_are_means_over_runs_as_far_as_the_shortest_goes() -> None:
-    runs = [[{"train_loss": 2.0}, {"train_loss": 1.0}], [{"train_loss": 4.0}], []]
-    assert notebook_ladder.mean_curves(runs) == {"train_loss": [3.0]}
-    assert notebook_ladder.mean_curves([]) == {}
-    assert notebook_ladder.mean_curves([[{"train_loss": float("nan")}]]) == {"train_loss": [None]}
+    runs = [{"train_loss": [2.0, 1.0], "learning_rate": [0.1, 0.1]}, {"train_loss": [4.0]}, {}]
+    assert mean_curves(runs) == {"train_loss": [3.0]}
+    assert mean_curves([]) == {}
+    assert mean_curves([{"train_loss": [float("nan"), 1.0, None]}, {"train_loss": [1.0, 2.0, 3.0]}]) == {"train_loss": [None, 1.5, None]}
 
 
 def test_a_run_says_all_that_was_asked_for(digits_report: ReportInput) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from rung.explain import curves, mistakes
 from rung.recipe import Recipe, change
 from rung.reports import tables
 from rung.reports.notebook_cells import Cell, bullets, code, escaped, packed, table_text, words
+from rung.reports.notebook_curves import curves_of
 from rung.reports.notebook_network import drawn, layer_rows, reasons
 from rung.reports.replay_text import Told, kept_name, verdict
 from rung.study.amounts import range_text, signed_text
@@ -67,17 +67,7 @@ def row_data(row: Row, layers: Layers) -> dict[str, Any]:
         "labels": labels,
         "seeds": [run.seed for run in alike],
         "answers": [packed(run.answers["validation"]) for run in alike],
-        "curves": [{"name": f"seed {run.seed}", "curves": curves_of(run)} for run in row.scored],
-    }
-
-
-def curves_of(run: RunRecord) -> dict[str, list[float | None]]:
-    """Return the columns of a run's log that are drawn, six figures each."""
-    wanted = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
-    return {
-        name: [float(f"{value:.6g}") if value is not None and math.isfinite(value) else None for value in run.curves[name]]
-        for name in wanted
-        if name in run.curves
+        "curves": [{"name": f"seed {run.seed}", "curves": curves_of(run.curves)} for run in row.scored],
     }
 
 

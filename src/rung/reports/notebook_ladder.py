@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +12,13 @@ from rung.reports import ladder_view
 from rung.reports.ladder_findings import findings, step_sentences
 from rung.reports.ladder_view import Rows
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, table_text, words
+from rung.reports.notebook_curves import COLUMNS, Log, mean_curves, rounded
 from rung.store.run import Run
 from rung.study.amounts import is_share, name_text
 from rung.study.ladder import RUNS, Candidate, Ladder, LadderStep, read_ladder
 from rung.study.plan import shown
 from rung.words import PERCENT, listing, plural, visible
 
-_COLUMNS: Final = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 _DRAWING: Final = ("draw_climb", "colours_of", "draw_candidates", "draw_traces", "print_candidates")
 _LEFT_OUT: Final = frozenset({"step", "covers", "level (%)", "operations"})
 
@@ -82,24 +81,13 @@ def _candidate(ladder: Ladder, step: LadderStep, one: Candidate, rows: Rows) -> 
         "values": [rounded(scale * value) for value in one.values],
         "low": None if low is None else rounded(scale * low),
         "high": None if high is None else rounded(scale * high),
-        "curves": mean_curves([rows(run) for run in one.runs]) if one.same_how != "recipe" else {},
+        "curves": mean_curves([_log(rows(run)) for run in one.runs]) if one.same_how != "recipe" else {},
     }
 
 
-def rounded(value: float) -> float | None:
-    """Return a number with six figures; None for one that is not finite."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def mean_curves(runs: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, list[float | None]]:
-    """Return the mean over runs of each column that is drawn, epoch by epoch, as far as the shortest run goes."""
-    there = [rows for rows in runs if rows]
-    shortest = min((len(rows) for rows in there), default=0)
-    columns: dict[str, list[float | None]] = {}
-    for name in _COLUMNS if shortest else ():
-        if all(row.get(name) is not None for rows in there for row in rows[:shortest]):
-            columns[name] = [rounded(sum(float(rows[at][name]) for rows in there) / len(there)) for at in range(shortest)]
-    return columns
+def _log(rows: Sequence[Mapping[str, Any]]) -> Log:
+    """Return the rows of metrics.jsonl by their columns."""
+    return {name: [row.get(name) for row in rows] for name in COLUMNS if any(name in row for row in rows)}
 
 
 def _asked(ladder: Ladder) -> Cell:

@@ -10,8 +10,9 @@ import numpy as np
 from rung.reports import notebook_blocks as blocks
 from rung.reports import notebook_demonstration
 from rung.reports import replay_text as texts
-from rung.reports.notebook_blocks import Layers, curves_of, estimate_text, key_of
+from rung.reports.notebook_blocks import Layers, estimate_text, key_of
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, table_text, words
+from rung.reports.notebook_curves import mean_curves, rounded
 from rung.study.amounts import signed_text
 from rung.study.changes import changed_text
 from rung.study.question import Question, questions_of
@@ -128,28 +129,18 @@ def _candidate(replay: Replay, row: Row) -> dict[str, Any]:
     judgement = _judgement(replay, row.ladder, row.step)
     found = next((one for one in judgement.differences if one.name == row.candidate), None) if judgement else None
     base = float(np.mean([kept[seed] for seed in mine if seed in kept])) if found else 0.0  # the difference is of the seeds that both have
+    first = next(one for one in rows if one.place.identity == row.place.identity)
     low, high = (100 * (base + found.low), 100 * (base + found.high)) if found else (None, None)
-    logs = [curves_of(run) for run in row.scored]
     return {
         "name": visible(row.label),
         "state": "kept" if row.keep else "other",
         **({"word": _word(replay, row)} if row.keep else {}),
         "seeds": list(mine),
-        "values": [float(f"{100 * value:.6g}") for value in mine.values()],
-        "low": None if low is None else float(f"{max(low, 0.0):.6g}"),
-        "high": None if high is None else float(f"{min(high, 100.0):.6g}"),
-        "curves": _mean(logs) if row is next(one for one in rows if one.place.identity == row.place.identity) else {},  # one training is drawn once
+        "values": [rounded(100 * value) for value in mine.values()],
+        "low": None if low is None else rounded(max(low, 0.0)),
+        "high": None if high is None else rounded(min(high, 100.0)),
+        "curves": mean_curves([run.curves for run in row.scored]) if row is first else {},  # one training is drawn once
     }
-
-
-def _mean(logs: Sequence[dict[str, list[float | None]]]) -> dict[str, list[float | None]]:
-    """Return the mean of the seeds' curves, as far as the shortest goes; epochs in which one is not finite have none."""
-    made: dict[str, list[float | None]] = {}
-    for name in dict.fromkeys(name for log in logs for name in log):
-        columns = [log[name] for log in logs if name in log]
-        rows = [[column[at] for column in columns] for at in range(min(map(len, columns)))]
-        made[name] = [None if None in row else float(f"{np.mean([value for value in row if value is not None]):.6g}") for row in rows]
-    return made
 
 
 def _question(replay: Replay, number: int, question: Question, layers: Layers, told: Sequence[texts.Told], called: str) -> Iterator[Cell]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from rung.reports.findings import findings, verdict
 from rung.reports.inputs import ReportInput
 from rung.reports.notebook_blocks import setting_tables
 from rung.reports.notebook_cells import Cell, bullets, code, data_cell, escaped, fence, packed, table_text, words
+from rung.reports.notebook_curves import rounded
 from rung.reports.notebook_network import drawn, layer_rows, reasons
 from rung.reports.training_findings import kept_words, loss_name, read_curves
 from rung.words import PERCENT, count, plural, visible
@@ -74,9 +74,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
 
 def _finite(value: Any) -> Any:
     """Return a number with six figures, an epoch as it is."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value
+    return rounded(value) if isinstance(value, float) else value
 
 
 def _asked(report: ReportInput) -> list[Cell]:
