@@ -214,6 +214,11 @@ def test_scores_of_categories_stand_beside_those_of_classes(small_system: Callab
     rows = tuple(replace(row, runs=scored) if row is start else row for row in found.rows)
     assert "The same answers by categories" not in text_of(notebook_replay.cells(found, no_layers))
     assert "macro F1 75.0\u202f%." in text_of(notebook_replay.cells(replace(found, rows=rows), no_layers))
+    named = replace(start.place, settings={**start.place.settings, "data.categories": "furry=cat,dog; wet=frog"})
+    rows = tuple(replace(row, place=named, runs=scored) if row is start else row for row in found.rows)
+    text = text_of(notebook_replay.cells(replace(found, rows=rows), lambda row: []))
+    assert "(furry=cat,dog; wet=frog): " in text
+    assert "Always answering “furry” would be right on 66.7\u202f% of these images." in text
 
 
 def test_what_has_not_run_is_said_with_its_command(small_system: Callable[[str], System]) -> None:

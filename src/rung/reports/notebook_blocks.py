@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from rung.evaluate.categories import FIELD, parse
 from rung.evaluate.intervals import t_interval
 from rung.explain import curves, mistakes
 from rung.recipe import Recipe, change
@@ -217,7 +218,17 @@ def _categories(row: Row) -> Iterator[str]:
     wanted = {"accuracy": "accuracy", "macro_recall": "balanced accuracy", "macro_f1": "macro F1"}
     found = [f"{words} {estimate_text(score)}" for name, words in wanted.items() if (score := row.score("validation", f"categories.{name}"))]
     if found:
-        yield f"The same answers by categories ({row.place.settings.get('data.categories', 'as the recipe has them')}): {listing(found)}."
+        yield f"The same answers by categories ({row.place.settings.get(FIELD, 'as the recipe has them')}): {listing(found)}.{_always(row)}"
+
+
+def _always(row: Row) -> str:
+    """Say what always answering the commonest category would score; "" where the row does not say which there are."""
+    run, named = row.scored[0], row.place.settings.get(FIELD)
+    if not named or "validation" not in run.labels:
+        return ""
+    coarse = parse(str(named), run.classes)
+    shares = np.bincount(coarse.of[run.labels["validation"]]) / len(run.labels["validation"])
+    return f" Always answering {quoted(coarse.names[int(shares.argmax())])} would be right on {percent(float(shares.max()))} of these images."
 
 
 def groups(row: Row, wanted: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
