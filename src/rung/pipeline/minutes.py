@@ -54,12 +54,12 @@ def paced(prepared: Prepared) -> Pace:
 
 def told(prepared: Prepared, minutes: float) -> str:
     """Return in a sentence what minutes became of a training that `in_minutes` cut."""
-    train, steps_per_epoch = prepared.recipe.train, _steps_per_epoch(prepared)
-    cut = ", the last one cut short" if (train.steps or 0) % steps_per_epoch else ""
+    train, an_epoch = prepared.recipe.train, steps_per_epoch(prepared)
+    cut = ", the last one cut short" if (train.steps or 0) % an_epoch else ""
     return f"{minutes:g} minutes are {plural(train.steps or 0, 'step')} here: {plural(train.epochs, 'epoch')}{cut}"
 
 
-def _steps_per_epoch(prepared: Prepared) -> int:
+def steps_per_epoch(prepared: Prepared) -> int:
     return corner(prepared).steps(prepared.recipe.train.batch_size)
 
 
@@ -100,14 +100,14 @@ def in_minutes(prepared: Prepared, minutes: float, most_epochs: int | None = Non
     Raises: RecipeError if not one step fits.
     """
     pace = paced(prepared)
-    steps_per_epoch = _steps_per_epoch(prepared)
-    epoch_s = steps_per_epoch * pace.step_s + pace.validation_s
+    an_epoch = steps_per_epoch(prepared)
+    epoch_s = an_epoch * pace.step_s + pace.validation_s
     epochs, rest_s = divmod(minutes * 60, epoch_s)
-    steps = int(epochs) * steps_per_epoch + max(0, int((rest_s - pace.validation_s) / pace.step_s))
+    steps = int(epochs) * an_epoch + max(0, int((rest_s - pace.validation_s) / pace.step_s))
     if most_epochs is not None:
-        steps = min(steps, most_epochs * steps_per_epoch)
+        steps = min(steps, most_epochs * an_epoch)
     if steps < 1:
         raise RecipeError(
             f"{minutes:g} minutes are not enough for one step and a validation, which take {pace.step_s + pace.validation_s:.2g} s here: give more time"
         )
-    return with_train(prepared, steps=steps, epochs=math.ceil(steps / steps_per_epoch))
+    return with_train(prepared, steps=steps, epochs=math.ceil(steps / an_epoch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rung.pipeline.facts import rules_for
 from rung.pipeline.minutes import in_minutes, paced, told
 from rung.pipeline.own_parts import OwnParts
 from rung.pipeline.prepare import Prepared, Progress, load_images, prepare
+from rung.pipeline.settling import unsettled
 from rung.recipe import Recipe
 from rung.recipes import RECIPES
 from rung.store.run import DEFAULT_ROOT, Run
@@ -107,6 +109,7 @@ def ready(
             prepared = prepare(wanted, images, parts, say)
         prepared = in_minutes(prepared, minutes, wanted.train.epochs if rules else None)
         say(told(prepared, minutes))
+    prepared = replace(prepared, warnings=(*prepared.warnings, *unsettled(prepared)))
     _say_doubts(prepared, say)
     return prepared
 
