@@ -261,8 +261,8 @@ def test_what_has_not_run_stands_in_one_line_and_empty_columns_are_left_out(tmp_
     )
     assert [one.decision.step for one in replay_text.judged(found)] == ["epochs"]
     table = replay_text.table(found, "mlp")
-    assert table.headings == ("step", "candidate", "remark")
-    assert table.rows[0] == ("activation", "start (relu)", "carried on, not run")
+    assert table.headings == ("step", "candidate", "parameters", "remark")
+    assert table.rows[0] == ("activation", "start (relu)", "1,707,274", "carried on, not run")
     assert replay_text.task(found).endswith("in 32 px; here, at the small budget, 500 images of each class to learn from and to choose on")
     better = next(row for row in replay_text.table(found, "cnn").rows if row[:2] == ("how to do better", "augmentation"))
-    assert better[2] == "kept here, not run"
+    assert better[2:] == ("489,802", "kept here, not run")

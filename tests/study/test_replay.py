@@ -55,6 +55,22 @@ def test_runs_stand_at_every_name_of_a_training(system: System) -> None:
     assert (found.missing, found.hours_left()) == ((), 0)
 
 
+@pytest.mark.parametrize("budget", ["whole", "small"])
+def test_parameters_of_a_row_that_has_not_run_are_those_of_the_same_network(system: System, budget: Budget) -> None:
+    """Reported is 4,466 of [8, 16]; of the others nothing."""
+    nothing = ran(system, lambda place, seed: None, budget)
+    assert [row.known_parameters for row in nothing.shown] == [None, None, 4466, 4466, 4466, 4466]
+    some = ran(system, lambda place, seed: 0.9 if place.candidate == "32" else None, budget)
+    assert [row.known_parameters for row in some.shown[2:]] == [4466 if budget == "whole" else 100, 100, 100, 100], "what ran goes before what was reported"
+    assert [one["parameters"] for one in some.to_json()["rows"]] == [row.known_parameters for row in some.shown]
+
+
+def test_what_the_small_budget_makes_another_network_has_not_the_parameters_that_were_reported(tmp_path: Path) -> None:
+    text = SYSTEM.replace("settings = { data.per_class = 20", "settings = { network.kernel_size = 5, data.per_class = 20")
+    found = ran(read_system(make_system(tmp_path, text)), lambda place, seed: None, "small")
+    assert {row.known_parameters for row in found.rows} == {None}
+
+
 def test_starts_of_later_steps_are_left_out_of_tables(system: System) -> None:
     names = [row.name[1:] for row in ran(system, by_candidate(0.7, 0.9)).shown]
     assert names == [("filters", "start"), ("filters", "8"), ("filters", "8-16"), ("batch", "32"), ("batch", "64"), ("stage 2", "start")]

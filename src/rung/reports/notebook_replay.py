@@ -17,7 +17,7 @@ from rung.study.amounts import signed_text
 from rung.study.changes import changed_text
 from rung.study.question import Question, questions_of
 from rung.study.replay import Judgement, Replay, Row, row_name
-from rung.words import PERCENT, count, listing, percent, plural, quoted, visible
+from rung.words import PERCENT, listing, percent, plural, quoted, visible
 
 _DRAWING: Final = (
     "draw_network", "colours_of", "draw_candidates", "draw_traces", "print_candidates", "draw_confusion", "confusion_of", "class_scores", "print_seeds",
@@ -219,7 +219,7 @@ def _table(replay: Replay, rows: Sequence[Row], steps: bool = False) -> str:
             [
                 f"{row.label}{f' ({_word(replay, row)})' if row.keep else ''}",
                 _changed(rows[0], row) if not steps else f"{row.ladder}: {row.step}" if several else row.step,
-                "–" if row.parameters is None else count(row.parameters),
+                texts.parameters(row) or "–",
                 f"{len(row.scored)} of {len(row.place.seeds)}" if row.missing else str(len(row.scored)),
                 estimate_text(row.score()) if row.scored or not row.runs else "diverged",
                 "–" if macro is None else f"{macro.mean:.3f}",

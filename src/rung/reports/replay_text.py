@@ -68,9 +68,8 @@ def interval(found: Estimate | None) -> str:
 
 
 def parameters(row: Row) -> str:
-    """Write how many parameters a network has; of one that has not run what was reported, "" where nothing is known."""
-    known = row.parameters or (row.reported.parameters if row.reported else None)
-    return "" if known is None else count(known)
+    """Write how many parameters a network has, "" where nothing is known."""
+    return "" if row.known_parameters is None else count(row.known_parameters)
 
 
 def remark(replay: Replay, row: Row) -> str:

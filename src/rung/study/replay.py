@@ -14,7 +14,7 @@ from rung.evaluate.intervals import t_interval
 from rung.study.plan import START
 from rung.study.referee import Difference
 from rung.study.system import Decision, Reported, System
-from rung.study.system_rows import Name, Place
+from rung.study.system_rows import Name, Place, reported_counts
 from rung.words import listing, plural
 
 Answers = npt.NDArray[np.unsignedinteger[Any]]
@@ -83,13 +83,15 @@ class Row:
     """One row: what the author called it, what he reported of it, and what ran.
 
     place: its name, its settings, and the seeds it is to have. reported: at the whole budget only. same_as: the name of an earlier row that is the very same
-    training, None where there is none. runs: those that ended, by seed, of all rows that are the same training.
+    training, None where there is none. runs: those that ended, by seed, of all rows that are the same training. counted: the parameters of its network as
+    another row of the same network has them that ran, or that the author reported; None where there is none.
     """
 
     place: Place
     reported: Reported | None
     same_as: Name | None
     runs: tuple[RunRecord, ...]
+    counted: int | None = None
 
     @property
     def name(self) -> Name:
@@ -137,7 +139,13 @@ class Row:
 
     @property
     def parameters(self) -> int | None:
+        """Those that the network had that ran."""
         return next((run.parameters for run in self.scored), None)
+
+    @property
+    def known_parameters(self) -> int | None:
+        """Those that are known of its network also where it has not run."""
+        return self.parameters or (self.reported.parameters if self.reported else None) or self.counted
 
     @property
     def seconds(self) -> float | None:
@@ -312,6 +320,8 @@ def replayed(system: System, budget: Budget, wanted: Sequence[Place], records: I
         found |= _lost_with(place, found, runs)
         mine = tuple(found[seed] for seed in place.seeds if seed in found)
         rows.append(Row(place, reported.get(place.name), place.first if place.first != place.name else None, mine))
+    counts = reported_counts(system) | {row.place.network: row.parameters for row in rows if row.parameters is not None}
+    rows = [replace(row, counted=counts.get(row.place.network)) for row in rows]
     return Replay(system, budget, tuple(rows), told=tuple(_left_out(list(stale.values()))), costs=costs or {})
 
 
@@ -374,7 +384,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "settings": dict(row.place.settings),
         "seeds": [run.seed for run in row.runs],
         "diverged": [run.seed for run in row.runs if run.failed],
-        "parameters": row.parameters,
+        "parameters": row.known_parameters,
         "epochs": row.epochs,
         "seconds": row.seconds,
         "gap": gap and asdict(gap),

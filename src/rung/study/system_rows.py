@@ -20,6 +20,9 @@ from rung.study.system import Stage, System, kept_of
 from rung.training.schedules import written_out
 
 SCHEMA: Final = 1  # part of every identity once it is more than 1: raise it when a default of a recipe changes, for then the same files train something else
+_FREE: Final = {  # of a network, which change none of its parameters
+    "start", "initialisation", "defaults", "activation", "dense_activation", "dense_dropout", "block_dropout", "flatten_dropout", "input_dropout",
+}  # fmt: skip
 _WORDS: Final = {"name", "why", "notes", "seed"}  # of a recipe, which change no training but for the seed
 
 Name = tuple[str, str, str]
@@ -33,7 +36,7 @@ class Place:
     in the ladder; settings: all that is changed of it; data: of the ladder. seeds: it is to have. identity: SHA-256 of the recipe without words and seed:
     two with the same identity are the same training. first: the name of the first row with this identity, its own where it is the first.
     after: the row whose kept weights it begins from. label: how tables and sentences call the candidate, the start of a step with what it has where all
-    others have something else: "start (relu)".
+    others have something else: "start (relu)". network: equal for rows whose networks have the same parameters.
     """
 
     ladder: str
@@ -48,6 +51,7 @@ class Place:
     first: Name
     after: Place | None = None
     label: str = ""
+    network: str = ""
 
     @property
     def name(self) -> Name:
@@ -79,6 +83,12 @@ def places(system: System, small: bool = False, seeds: int | None = None) -> tup
     return tuple(found)
 
 
+def reported_counts(system: System) -> dict[str, int]:
+    """Return the numbers of parameters that the author reported, by `Place.network` at the whole budget."""
+    of = {(one.ladder, one.step, one.candidate): one.parameters for one in system.reported if one.parameters is not None}
+    return {place.network: of[place.name] for place in reversed(places(system)) if place.name in of}
+
+
 def _with_seeds(place: Place, seeds: tuple[int, ...]) -> Place:
     return replace(place, seeds=seeds, after=place.after and _with_seeds(place.after, seeds))
 
@@ -96,7 +106,7 @@ def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any],
             raise RecipeError(f"ladder {ladder}, step '{step.name}', candidate '{candidate}': {error}") from None
         name = (ladder, step.name, candidate)
         label = start_text(step, acting(recipe)) if isinstance(step, Step) and candidate == START else candidate
-        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, first.setdefault(identity, name), after, label)
+        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, first.setdefault(identity, name), after, label, _network(recipe, identity))
 
     base = {**alike(start), **plan.settings}
     kept_at: dict[str, Place] = {}
@@ -113,6 +123,14 @@ def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any],
         after = kept_at[stage.after]
         kept_at[stage.name] = made = place(stage, START, False, {**after.settings, **stage.settings, **over}, after)
         yield made
+
+
+def _network(recipe: Recipe, identity: str) -> str:
+    """Return what two rows share whose networks have the same layers on images of the same kind; of one's own network its identity."""
+    if isinstance(recipe.network, OwnNetwork):
+        return identity
+    size = (recipe.pixels.size, recipe.pixels.colour, recipe.augment.crop, recipe.data.sources, recipe.data.classes)
+    return repr((recipe.network.model_dump(exclude=_FREE), size))
 
 
 def recipe_named(name: str) -> Recipe:
