@@ -106,7 +106,8 @@ def _of_ladder(system: System, ladder: str, plan: Plan, over: Mapping[str, Any],
             raise RecipeError(f"ladder {ladder}, step '{step.name}', candidate '{candidate}': {error}") from None
         name = (ladder, step.name, candidate)
         label = start_text(step, acting(recipe)) if isinstance(step, Step) and candidate == START else candidate
-        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, first.setdefault(identity, name), after, label, _network(recipe, identity))
+        named = first.setdefault(identity, name)
+        return Place(*name, keep, plan.recipe, plan.data, dict(settings), plan.seeds, identity, named, after, label, _network(recipe, identity))
 
     base = {**alike(start), **plan.settings}
     kept_at: dict[str, Place] = {}
