@@ -450,7 +450,7 @@ def test_what_does_nothing_in_a_recipe_is_said_before_the_training_and_kept(rung
     sentence = "train.drop_factor = 0.5 does nothing: it needs train.schedule = 'step' or 'plateau'"
     assert said.code == 0
     assert said.err.startswith(f"warning: {sentence}\n")
-    assert json.loads((tmp_path / "idle" / "data.json").read_text())["warnings"] == [sentence]
+    assert json.loads((tmp_path / "idle" / "data.json").read_text())["warnings"][0] == sentence  # after it: six steps do not settle batch norm
     assert "train.drop_factor = 0.5 does nothing" in (tmp_path / "idle" / "report.html").read_text()
 
 

@@ -92,7 +92,7 @@ def test_at_the_whole_budget_they_do() -> None:
 def test_a_mistake_told_with_scores_keeps_its_lesson_at_the_small_budget() -> None:
     told = {one.mistake.name: one for one in replay_text.mistakes(small("model_s"), {"best-weights-not-restored": ["5 %"], "text-against-code": ["6 %"]})}
     hidden, plain = told["best-weights-not-restored"], told["text-against-code"]
-    assert (hidden.text, list(hidden.lines)) == ("It is told with scores of the author, so at the whole budget only.", [])
+    assert (hidden.text, list(hidden.lines)) == ("“best-weights-not-restored” is told with scores of the author, so at the whole budget only.", [])
     assert plain.text.startswith("The text says 40 epochs")
     assert list(plain.lines) == ["6 %"]
     assert "train.keep = 'best' scores the best epoch" in replay_page.render(small("model_s")).replace("&#39;", "'")

@@ -20,7 +20,7 @@ VERDICTS: Final = ("confirmed", "in the noise", "wrong", "cannot tell", "not jud
 REPORTED: Final = "reported: test (%)"
 KEPT: Final = "carried on"
 NOT_RUN: Final = "not run"
-_ELSEWHERE: Final = "It is told with scores of the author, so at the whole budget only."
+_ELSEWHERE: Final = "{} is told with scores of the author, so at the whole budget only."
 
 
 def table(replay: Replay, ladder: str) -> Table:
@@ -192,7 +192,7 @@ class Told:
 def mistakes(replay: Replay, made: Mapping[str, Sequence[str]]) -> list[Told]:
     """Return the author's mistakes; of those that are told with his scores only the lesson at the small budget. made: what each has shown, by its name."""
     words = [(one, replay.his_words(one.text)) for one in replay.system.mistakes]
-    return [Told(one, text or _ELSEWHERE, made.get(one.name, ()) if text else ()) for one, text in words]
+    return [Told(one, text or _ELSEWHERE.format(quoted(one.name)), made.get(one.name, ()) if text else ()) for one, text in words]
 
 
 def called(name: str, small: bool = False, out: Path = DEFAULT_ROOT, seeds: int | None = None, own: bool = False) -> str:
