@@ -120,7 +120,7 @@ def test_the_mistakes_of_the_cnn_ladder_have_their_numbers() -> None:
 def test_the_small_budget_is_the_same_networks_with_less(name: str) -> None:
     for row, small in rows(name, small=True).items():
         whole, less = recipe_of(rows(name)[row]), recipe_of(small)
-        assert less.data.per_class is not None
+        assert less.data.per_class is not None or less.train.epochs < whole.train.epochs
         assert less.train.epochs <= whole.train.epochs
         # batch norm may count as torch's does: Keras' averages do not settle in so few steps
         same = {"data.per_class": "none", "train.epochs": whole.train.epochs, "network.defaults": whole.network.defaults}

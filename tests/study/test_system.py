@@ -33,6 +33,15 @@ def test_the_small_budget_changes_every_row(tmp_path: Path) -> None:
     assert stage.seeds == stage.after.seeds == (0, 1, 2, 3)  # type: ignore[union-attr]
 
 
+def test_a_ladder_has_its_own_word_on_the_small_budget(tmp_path: Path) -> None:
+    whole = [place.identity for place in places(read_system(make_system(tmp_path)))]
+    said = SYSTEM.replace("[[ladder]]\n", '[[ladder]]\nsmall = { data.per_class = "none", train.batch_size = 8 }\n', 1)
+    system = read_system(make_system(tmp_path / "other", said))
+    for place in places(system, small=True):
+        assert (place.settings["data.per_class"], place.settings["train.batch_size"], place.settings["train.epochs"]) == ("none", 8, 1)
+    assert [place.identity for place in places(system)] == whole
+
+
 def test_identity_is_of_the_training_alone() -> None:
     recipe = recipe_named("digits")
     assert identity_of(recipe) == identity_of(recipe.model_copy(update={"name": "other", "seed": 3, "why": "for a test"}))

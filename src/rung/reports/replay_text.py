@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rung.reports.copies import Table
 from rung.store.run import DEFAULT_ROOT
@@ -113,8 +113,14 @@ def budget(replay: Replay) -> str:
     """Say what was trained: all of it, or the small budget, whose scores stand beside no reported one."""
     if replay.budget == "whole":
         return "The whole budget: the author's data, epochs and stopping. What he reported is of one run on test; what is measured here is of validation."
-    changed = listing([f"{name} = {shown(value)}" for name, value in replay.system.small.settings.items()])
+    changed = "; ".join(
+        [_fields(replay.system.small.settings), *(f"{one.title or one.name}: {_fields(one.small)}" for one in replay.system.ladders if one.small)]
+    )
     return f"The small budget ({changed}): the same networks, compared with one another only. No score here stands beside one that the author reported."
+
+
+def _fields(settings: Mapping[str, Any]) -> str:
+    return listing([f"{name} = {shown(value)}" for name, value in settings.items()])
 
 
 def at_small(replay: Replay) -> str:

@@ -44,6 +44,7 @@ class SystemLadder(Part):
     file: str = Field(description="the ladder file, beside system.toml")
     title: str = Field("", description="what this ladder is, in a few words")
     seeds: Count | None = Field(None, description="how many seeds each row has at the whole budget; if not set, as the ladder file says")
+    small: Settings = Field({}, description="fields of this ladder at the small budget, over those of [small]")
 
     @property
     def name(self) -> str:
@@ -206,7 +207,7 @@ def _parts(values: Mapping[str, Any], name: str, kind: type[P]) -> tuple[P, ...]
     """Return the tables of a list as records; raises RecipeError with the number of the one that does not fit."""
     made = []
     for number, table in enumerate(_tables(values, name), 1):
-        settings = {"settings": fields_of(table["settings"], f"[[{name}]] {number}, settings")} if "settings" in table else {}
+        settings = {key: fields_of(table[key], f"[[{name}]] {number}, {key}") for key in ("settings", "small") if key in table}
         try:
             made.append(kind(**{**table, **settings}))
         except RecipeError as error:

@@ -76,8 +76,9 @@ def places(system: System, small: bool = False, seeds: int | None = None) -> tup
     """
     first: dict[str, Name] = {}
     found: list[Place] = []
-    for ladder, plan in system.plans.items():
-        for place in _of_ladder(system, ladder, plan, system.small.settings if small else {}, first):
+    for ladder, (name, plan) in zip(system.ladders, system.plans.items(), strict=True):
+        over = {**system.small.settings, **ladder.small} if small else {}
+        for place in _of_ladder(system, name, plan, over, first):
             wanted = range(seeds or system.small.seeds) if small or seeds else place.seeds
             found.append(_with_seeds(place, tuple(wanted)))
     return tuple(found)
