@@ -295,6 +295,15 @@ def test_five_tables_and_a_test_table_as_of_the_cnn_ladder(tmp_path: Path) -> No
     assert images.remarks == ("whole floating point values in 0..255 were taken as they are",)
 
 
+def test_tables_whose_names_do_not_say_so_are_named(tmp_path: Path) -> None:
+    for path in SAMPLES:
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        (folder / "train_batch1").write_bytes(path.read_bytes())
+        with pytest.raises(DataError, match=r"no image found in .*train_batch1 is a pickled table: give such files names that end with \.pkl$"):
+            loaded(folder)
+
+
 @pytest.mark.extras
 def test_colour_rows_of_planes_need_to_be_named_so(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def read(path: Path, allow_empty_classes: bool = False, follow_links: bool = Fal
         _read_root(pile, below, number, index, empty)
     if not pile.paths and not pile.refused:
         held = f"the first names in it are {', '.join(pile.seen[:5])}" if pile.seen else "it is empty"
-        raise DataError(f"no image found in {shown(str(path))}: {held}; expected one folder for each class with image files in it")
+        raise DataError(f"no image found in {shown(str(path))}: {held}; expected one folder for each class with image files in it{_pickled(base, pile.seen)}")
     if empty and not allow_empty_classes:
         raise DataError(
             f"{len(empty)} class {'folder is' if len(empty) == 1 else 'folders are'} empty: {', '.join(empty[:20])}"
@@ -90,6 +91,21 @@ def read(path: Path, allow_empty_classes: bool = False, follow_links: bool = Fal
         )
     remarks = [f"{len(empty)} empty class folders were left out: {', '.join(empty)}"] if empty else []
     return _found(pile, name, index, [r[0] for r in roots], np.array([r[2] for r in roots], np.int8), remarks)
+
+
+def _pickled(base: str, names: Sequence[str]) -> str:
+    """Return what to do with pickled pandas tables whose names do not say so; "" where the first files are none."""
+    for name in names[:5]:
+        file = Path(base, name)
+        with contextlib.suppress(OSError):  # what cannot be read is no reason to say another thing than what is wrong
+            if stat.S_ISREG(file.lstat().st_mode) and b"pandas" in (start := _start_of(file)) and start.startswith(b"\x80"):
+                return f"; {name} is a pickled table: give such files names that end with .pkl"
+    return ""
+
+
+def _start_of(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(200)
 
 
 def files_below(path: Path) -> tuple[list[Path], list[Refused]]:
