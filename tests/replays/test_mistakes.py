@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ import rung
 from rung.data.imageset import TEST, TRAIN, VALIDATION
 from rung.data.load import from_arrays
 from rung.errors import DataError, RunError
+from rung.pipeline import reporting
 from rung.recipe import Recipe, flat
 from rung.replays import mistakes
 from rung.replays.mistakes import MistakeShown, Size, cnn_ladder, making, shown
@@ -28,6 +30,7 @@ from rung.words import PERCENT
 from tests.command import caller
 
 TINY = Size(120, 1, 1)
+FIRST = {**{f"data_batch_{number}": 400 for number in range(1, 6)}, "test_batch": 100, "train": 10_000, "test": 1_000}
 SAYS = {  # what rung has to say, of each mistake: a pattern for one of its sentences
     "text-against-code": r"too deep for images of 32x32 pixels.*network.padding = 'same'",
     "one-step-epochs": r"Epoch 2 took 1 step with \d+ images: \d+ of the \d+ training rows were not seen",
@@ -59,12 +62,19 @@ LEARNT = {  # what only a network that has learnt something shows: its size and 
 
 @pytest.fixture(scope="session")
 def images(cifar_official: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Real CIFAR images, both sets, where the replays look for them."""
+    """Real CIFAR images, both sets, where the replays look for them: the first of each file, for all of them take seconds to read each time."""
     from tests.conftest import make_layout
 
     make_layout("official", "cifar100", str(cifar_official))
+    small = tmp_path_factory.mktemp("small")
+    for path in cifar_official.glob("cifar-*/*"):
+        whole = pickle.loads(path.read_bytes(), encoding="bytes")
+        first = {key: value[: FIRST[path.name]] if path.name in FIRST and key != b"batch_label" else value for key, value in whole.items()}
+        (small / path.parent.name).mkdir(exist_ok=True)
+        (small / path.parent.name / path.name).write_bytes(pickle.dumps(first))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RUNG_DATA", str(cifar_official))
+        patch.setenv("RUNG_DATA", str(small))
+        patch.setattr(reporting, "render", lambda report: "a page")  # what rung says is found without it, and each page takes as long as its training
         yield
 
 
