@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,10 @@ def test_a_run_folder_that_exists_stays_as_it_is(rung: Rung, tmp_path: Path) -> 
     assert said.code == 2
     assert said.err == "rung: runs/mine exists already, and is no run that could be gone on with (it has no recipe.toml): choose another name, or delete it\n"
     assert [path.name for path in (tmp_path / "runs" / "mine").iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("command", [["data"], ["train"], ["report"], ["replay"], ["notebook"], ["train", "digits", "--recipe"]])
+def test_a_word_too_long_for_a_file_is_refused(rung: Rung, command: list[str]) -> None:
+    said = rung(*command, "x" * 300)
+    assert said.code == 2
+    assert re.fullmatch(r"rung: “x+…x+” has 300 characters: longer than a file's name can be here; give a shorter one\n", said.err)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ from rung.cli import data, notebooks, recipes, replays, runs, study, training
 from rung.cli.command import Command
 from rung.cli.stopping import stopped_at_once
 from rung.errors import RungError
+from rung.words import count, shorten
 
 app = typer.Typer(
     name="rung",
@@ -74,3 +77,10 @@ def main() -> None:
         except BrokenPipeError:
             sys.stderr.close()  # whoever read the output has gone: nothing is left to say to them
             sys.exit(0)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            # Any word may be looked up as a path, and each place that does so would have to refuse it.
+            name = max(Path(str(error.filename)).parts, key=len)
+            print(f"rung: “{shorten(name, 60)}” has {count(len(name))} characters: longer than a file's name can be here; give a shorter one", file=sys.stderr)
+            sys.exit(RungError.exit_code)
