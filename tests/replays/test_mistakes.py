@@ -60,7 +60,7 @@ LEARNT = {  # what only a network that has learnt something shows: its size and 
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def images(cifar_official: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Real CIFAR images, both sets, where the replays look for them: the first of each file, for all of them take seconds to read each time."""
     from tests.conftest import make_layout

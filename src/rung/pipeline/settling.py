@@ -35,11 +35,11 @@ def unsettled(prepared: Prepared) -> list[str]:
         if left > _MOST:
             return [
                 f"the averages that batch norm answers by move by {percent(slowest, 0)} a step: after the {how_long} {which}, {percent(left)} of what they "
-                f"begin as is left in them, and {danger}. Train for more steps, or let them move faster: {_faster(prepared)}"
+                f"begin as is left in them, and {danger}. Train for more steps{_faster(prepared)}"
             ]
     return []
 
 
 def _faster(prepared: Prepared) -> str:
     keras = getattr(prepared.recipe.network, "defaults", "") == "keras"
-    return "--set network.defaults=torch makes it 10\u202f% a step" if keras else "a greater momentum in its batch norm"
+    return ", or let them move faster: --set network.defaults=torch makes it 10\u202f% a step" if keras else ""
