@@ -200,7 +200,9 @@ def test_a_run_folder_that_exists_stays_as_it_is(rung: Rung, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "runs" / "mine").iterdir()] == ["letter.txt"]
 
 
-@pytest.mark.parametrize("command", [["data"], ["train"], ["report"], ["replay"], ["notebook"], ["train", "digits", "--recipe"]])
+@pytest.mark.parametrize(
+    "command", [["data"], ["train"], ["report"], ["replay"], pytest.param(["notebook"], marks=pytest.mark.extras), ["train", "digits", "--recipe"]]
+)
 def test_a_word_too_long_for_a_file_is_refused(rung: Rung, command: list[str]) -> None:
     said = rung(*command, "x" * 300)
     assert said.code == 2
