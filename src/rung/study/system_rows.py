@@ -76,9 +76,9 @@ def places(system: System, small: bool = False, seeds: int | None = None) -> tup
     """
     first: dict[str, Name] = {}
     found: list[Place] = []
-    for ladder, (name, plan) in zip(system.ladders, system.plans.items(), strict=True):
+    for ladder in system.ladders:
         over = {**system.small.settings, **ladder.small} if small else {}
-        for place in _of_ladder(system, name, plan, over, first):
+        for place in _of_ladder(system, ladder.name, system.plans[ladder.name], over, first):
             wanted = range(seeds or system.small.seeds) if small or seeds else place.seeds
             found.append(_with_seeds(place, tuple(wanted)))
     return tuple(found)
